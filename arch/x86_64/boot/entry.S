@@ -1,0 +1,115 @@
+/* First instructions. Both boot protocols enter in 32-bit protected mode without paging: PVH (QEMU -kernel, Xen, Firecracker) with
+   the start info in %ebx, Multiboot2 (GRUB) with its magic in %eax and the information in %ebx. The page tables are ready in the image:
+   one page directory of 2 MiB pages serves the identity map (until the jump to C), the start of the direct map and the image.
+   paging_init() replaces them by the final tables, with rights.
+
+   PVH: https://xenbits.xen.org/docs/unstable/misc/pvh.html. Multiboot2 2.0: sections 3.1 (header), 3.3 (machine state). */
+
+#define IMAGE_BASE 0xffffffff80000000
+#define PHYS(sym) ((sym) - IMAGE_BASE)
+#define MB2_MAGIC 0x36d76289
+
+    .section .note.Xen, "a", @note
+    .balign 4
+    .long 4, 4, 18              /* XEN_ELFNOTE_PHYS32_ENTRY */
+    .asciz "Xen"
+    .long PHYS(pvh_entry)
+
+    .section .boot.header, "a"
+    .balign 8
+multiboot2_header:
+    .long 0xe85250d6, 0, multiboot2_end - multiboot2_header
+    .long -(0xe85250d6 + (multiboot2_end - multiboot2_header))
+    .balign 8
+    .short 1, 0                 /* information request: command line, memory map, ACPI old and new */
+    .long 24
+    .long 1, 6, 14, 15
+    .balign 8
+    .short 3, 0                 /* entry address */
+    .long 12
+    .long PHYS(multiboot2_entry)
+    .balign 8
+    .short 0, 0
+    .long 8
+multiboot2_end:
+
+    .section .boot.text, "ax"
+    .code32
+    .global pvh_entry, multiboot2_entry
+multiboot2_entry:
+    movl %eax, %esi
+    jmp 1f
+pvh_entry:
+    xorl %esi, %esi             /* protocol: 0 is PVH */
+1:  cld
+    movl %ebx, %edi             /* first argument of boot_main: the information's physical address */
+    rdtsc
+    movl %eax, %ebp
+    movl %edx, %esp             /* no stack yet: keep the time of entry in %esp:%ebp */
+    movl $PHYS(boot_pml4), %eax
+    movl %eax, %cr3
+    movl $0x6a0, %eax           /* PAE, PGE, OSFXSR, OSXMMEXCPT */
+    movl %eax, %cr4
+    movl $0xc0000080, %ecx      /* EFER */
+    rdmsr
+    orl $0x901, %eax            /* NXE, LME, SCE */
+    wrmsr
+    movl $0x80010033, %eax      /* PG, WP, NE, ET, MP, PE */
+    movl %eax, %cr0
+    lgdtl PHYS(boot_gdt_pointer)
+    ljmpl $0x08, $PHYS(long_mode)
+
+    .code64
+long_mode:
+    movl %ebp, %edx
+    movl %esp, %ecx
+    shlq $32, %rcx
+    orq %rcx, %rdx              /* third argument: TSC at entry */
+    xorl %eax, %eax
+    movl %eax, %ds
+    movl %eax, %es
+    movl %eax, %ss
+    movl %eax, %fs
+    movl %eax, %gs
+    movabsq $boot_stack_top, %rsp
+    xorl %ebp, %ebp
+    movabsq $boot_main, %rax
+    call *%rax                  /* boot_main(info, magic, tsc) does not return */
+    ud2
+
+    .section .boot.data, "aw"
+    .balign 8
+boot_gdt:
+    .quad 0, 0x00af9b000000ffff, 0x00cf93000000ffff
+boot_gdt_pointer:
+    .short 23
+    .long PHYS(boot_gdt)
+
+    .balign 4096
+    .global boot_pml4
+boot_pml4:
+    .quad PHYS(boot_pdpt) + 3           /* identity */
+    .fill 255, 8, 0
+    .quad PHYS(boot_pdpt) + 3           /* direct map */
+    .fill 254, 8, 0
+    .quad PHYS(boot_pdpt_image) + 3
+boot_pdpt:
+    .quad PHYS(boot_pd) + 3
+    .fill 511, 8, 0
+boot_pdpt_image:
+    .fill 510, 8, 0
+    .quad PHYS(boot_pd) + 3, 0
+boot_pd:
+    .set page, 0
+    .rept 512
+    .quad page + 0x83
+    .set page, page + 0x200000
+    .endr
+
+    .section .bss.boot_stack, "aw", @nobits
+    .balign 4096
+    .global boot_stack, boot_stack_top
+boot_stack:
+    .skip 16384
+boot_stack_top:
+    .section .note.GNU-stack, "", @progbits

@@ -1,0 +1,46 @@
+/* Text that grows: for files whose content is made when they are read. At most 64 KiB. */
+#include <fs/textbuf.h>
+#include <kernel/print.h>
+#include <kernel/string.h>
+#include <mm/kmem.h>
+
+#define CAPACITY_MAX (64u << 10)
+
+static bool reserve(struct textbuf *t, size_t more)
+{
+    size_t want = t->len + more, capacity = t->capacity ? t->capacity : 256;
+    if (want <= t->capacity)
+        return true;
+    while (capacity < want && capacity < CAPACITY_MAX)
+        capacity *= 2;
+    char *data = capacity >= want ? krealloc(t->data, capacity) : NULL;
+    if (!data) {
+        t->failed = true;
+        return false;
+    }
+    t->data = data;
+    t->capacity = capacity;
+    return true;
+}
+
+void textbuf_append(struct textbuf *t, const void *data, size_t n)
+{
+    if (!reserve(t, n))
+        return;
+    memcpy(t->data + t->len, data, n);
+    t->len += n;
+}
+
+void textbuf_printf(struct textbuf *t, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    if (n <= 0 || !reserve(t, (size_t)n + 1))
+        return;
+    va_start(ap, fmt);
+    vsnprintf(t->data + t->len, (size_t)n + 1, fmt, ap);
+    va_end(ap);
+    t->len += (size_t)n;
+}

@@ -1,0 +1,35 @@
+/* The local APIC: registers, fixed vectors, the timer. */
+#ifndef ARCH_APIC_H
+#define ARCH_APIC_H
+
+#include <arch/irq.h>
+
+#define APIC_ID 0x20
+#define APIC_TASK_PRIORITY 0x80
+#define APIC_EOI 0xb0
+#define APIC_SPURIOUS 0xf0
+#define APIC_ICR 0x300
+#define APIC_ICR_HIGH 0x310
+#define APIC_LVT_TIMER 0x320
+#define APIC_LVT_LINT0 0x350
+#define APIC_LVT_ERROR 0x370
+#define APIC_TIMER_INITIAL 0x380
+#define APIC_TIMER_CURRENT 0x390
+#define APIC_TIMER_DIVIDE 0x3e0
+
+#define APIC_VECTOR_TIMER 0xef
+#define APIC_VECTOR_WAKE 0xf0
+#define APIC_VECTOR_SPURIOUS 0xff
+
+int irq_init(void);
+void apic_write(unsigned reg, uint32_t v);
+uint32_t apic_read(unsigned reg);
+void apic_send_ipi(unsigned apic_id, unsigned vector);
+void irq_set_handler(int vector, irq_handler fn, void *arg);
+
+/* Clocks and the deadline timer: finds out the TSC's rate and wall time; fn runs in interrupt context when a deadline has passed. */
+void clock_init(void (*fn)(void *arg));
+/* The next timer interrupt of this CPU, at deadline_ns (monotonic) or a little later; UINT64_MAX: none. Interrupts off. */
+void clock_arm(uint64_t deadline_ns);
+
+#endif

@@ -1,0 +1,57 @@
+/* The processor: set-up of a CPU, features, control registers, extended state. */
+#ifndef ARCH_CPU_H
+#define ARCH_CPU_H
+
+#include <arch/percpu.h>
+
+struct cpu_features {
+    bool xsave, fsgsbase, x2apic, tsc_deadline, invariant_tsc, rdrand, rdseed, hypervisor;
+    char vendor[13], brand[49], hypervisor_name[13];
+    uint32_t xsave_size; /* bytes of an extended-state area */
+    uint64_t xcr0;
+    uint32_t hwcap;      /* AT_HWCAP: CPUID 1 EDX */
+};
+extern struct cpu_features cpu_features;
+
+/* The boot CPU's block at GS, its descriptor tables and interrupt stacks. Before anything that uses percpu(). */
+void cpu_init_boot(void);
+void cpu_detect(void);
+
+static inline void cpuid(uint32_t leaf, uint32_t sub, uint32_t r[4])
+{
+    __asm__ volatile("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3]) : "a"(leaf), "c"(sub));
+}
+static inline uint64_t rdmsr(uint32_t msr)
+{
+    uint32_t lo, hi;
+    __asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
+    return (uint64_t)hi << 32 | lo;
+}
+static inline void wrmsr(uint32_t msr, uint64_t v)
+{
+    __asm__ volatile("wrmsr" ::"a"((uint32_t)v), "d"((uint32_t)(v >> 32)), "c"(msr) : "memory");
+}
+static inline uint64_t rdtsc(void)
+{
+    uint32_t lo, hi;
+    __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+    return (uint64_t)hi << 32 | lo;
+}
+static inline void irq_enable(void) { __asm__ volatile("sti" ::: "memory"); }
+static inline void irq_disable(void) { __asm__ volatile("cli" ::: "memory"); }
+/* Interrupts on and halt, without a gap in which one could be lost. */
+static inline void irq_enable_and_halt(void) { __asm__ volatile("sti; hlt" ::: "memory"); }
+static inline void cpu_relax(void) { __asm__ volatile("pause"); }
+
+/* Base of FS: the application's TLS. */
+void cpu_set_fs_base(uint64_t base);
+
+/* Saves and restores the extended state (XSAVE, or FXSAVE where there is no XSAVE); area: 64-byte aligned, xsave_size bytes. */
+void cpu_xstate_save(void *area);
+void cpu_xstate_restore(const void *area);
+
+/* One byte to the isa-debug-exit device, power-off by ACPI, then whatever else stops a machine. */
+_Noreturn void machine_power_off(int status);
+_Noreturn void machine_reboot(void);
+
+#endif

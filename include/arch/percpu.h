@@ -1,0 +1,55 @@
+/* The block of each CPU, at GS. The first fields are known to assembly and to the compiler (offset 40: stack canary). */
+#ifndef ARCH_PERCPU_H
+#define ARCH_PERCPU_H
+
+#include <kernel/compiler.h>
+
+struct thread;
+
+#define PERCPU_MAX 256 /* CPUs; more stay unused */
+
+struct percpu {
+    struct percpu *self;       /* 0 */
+    struct thread *current;    /* 8 */
+    unsigned preempt_count;    /* 16: this CPU only */
+    unsigned need_resched;     /* 20: set by this CPU's interrupt handlers and wake-ups */
+    uint64_t kernel_stack_top; /* 24: of the current thread */
+    uint64_t scratch;          /* 32 */
+    uint64_t stack_canary;     /* 40 */
+    unsigned id;               /* 48 */
+    unsigned apic_id;          /* 52 */
+    struct runq *runq;         /* 56 */
+    struct timer_queue *timers; /* 64 */
+    struct kmem_cpu *kmem;     /* 72 */
+    unsigned interrupt_depth;  /* 80 */
+    void *arch;                /* 88: GDT, TSS, interrupt stacks */
+    struct page_cache *pages;  /* 96 */
+};
+
+/* All CPUs that were started, in order of their ids. Grows only. */
+extern struct percpu *percpu_table[PERCPU_MAX];
+extern unsigned percpu_count;
+
+#ifdef HOST_BUILD
+extern _Thread_local struct percpu host_percpu;
+static inline struct percpu *percpu(void) { return &host_percpu; }
+static inline struct thread *percpu_current(void) { return host_percpu.current; }
+static inline void percpu_preempt_inc(void) { host_percpu.preempt_count++; }
+#else
+static inline struct percpu *percpu(void)
+{
+    struct percpu *p;
+    __asm__ volatile("movq %%gs:0, %0" : "=r"(p));
+    return p;
+}
+/* Not volatile: a thread is itself for as long as it runs, wherever it runs. */
+static inline struct thread *percpu_current(void)
+{
+    struct thread *t;
+    __asm__("movq %%gs:8, %0" : "=r"(t));
+    return t;
+}
+static inline void percpu_preempt_inc(void) { __asm__ volatile("incl %%gs:16" ::: "memory", "cc"); }
+#endif
+
+#endif

@@ -1,0 +1,16 @@
+/* Text that grows. */
+#ifndef FS_TEXTBUF_H
+#define FS_TEXTBUF_H
+
+#include <kernel/compiler.h>
+
+struct textbuf {
+    char *data; /* from kmalloc; the owner frees it */
+    size_t len, capacity;
+    bool failed; /* there was no memory: data holds less than was printed */
+};
+
+void textbuf_append(struct textbuf *t, const void *data, size_t n);
+void textbuf_printf(struct textbuf *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+#endif

@@ -1,0 +1,31 @@
+/* The application: its start, its threads' state, its end. */
+#ifndef KERNEL_PROGRAM_H
+#define KERNEL_PROGRAM_H
+
+#include <kernel/compiler.h>
+
+struct thread;
+
+/* What an application thread has beside a kernel thread. */
+struct app_thread {
+    int *clear_child_tid;
+    void *robust_list;
+    size_t robust_list_size;
+    uint64_t alt_stack, alt_stack_size;
+    uint64_t start_rsp;
+    int (*start_fn)(void *);
+    void *start_arg;
+};
+
+/* The thread (thread id 1) that runs fn and then, by program_start, the program. NULL when there is no memory. */
+struct thread *program_main_thread(void (*fn)(void *));
+/* Lays out stack, arguments, environment and auxiliary vector, and jumps to the program. argv[0] is the name. */
+_Noreturn void program_start(char **argv, char **envp);
+/* Name of the program, for messages. */
+const char *program_name(void);
+/* Quiets the devices and powers off; status reaches the host. */
+_Noreturn void program_exit(int status);
+/* Arguments as in /proc/self/cmdline: strings with their ends, one after the other; *size gets their length. */
+const char *program_cmdline(size_t *size);
+
+#endif

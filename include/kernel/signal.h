@@ -1,0 +1,13 @@
+/* What other parts of the kernel need of signals. */
+#ifndef KERNEL_SIGNAL_H
+#define KERNEL_SIGNAL_H
+
+#include <stdint.h>
+
+/* Raises a synchronous signal for the calling thread (SIGPIPE by a write to a closed pipe). Returns; the signal is acted on at
+   the end of the system call. */
+void signal_send_self(int sig);
+/* Replaces the calling thread's mask of blocked signals and returns the former one. */
+uint64_t signal_mask_swap(uint64_t mask);
+
+#endif

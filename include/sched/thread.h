@@ -1,0 +1,45 @@
+/* Threads. Each has a kernel stack with a guard page, and runs on one CPU's run queue, which only that CPU touches; a wake-up from
+   elsewhere travels over that CPU's lock-free list. Waiting never loses a wake-up:
+
+       thread_wait_prepare();            state becomes WAITING
+       if (condition) thread_wait_cancel();
+       else thread_wait();               returns after thread_wake(), at once if it came since prepare
+
+   thread_wake may be called from any context, also interrupt handlers. Spurious returns are possible: loop over the condition. */
+#ifndef SCHED_THREAD_H
+#define SCHED_THREAD_H
+
+#include <arch/percpu.h>
+#include <kernel/compiler.h>
+
+struct thread;
+
+static inline struct thread *thread_current(void) { return percpu_current(); }
+
+/* Starts fn(arg) in a new kernel thread (no application state, never ends the machine when it returns).
+   Returns the thread, NULL when there is no memory. The name is copied (15 characters). */
+struct thread *thread_create(const char *name, void (*fn)(void *), void *arg);
+_Noreturn void thread_exit(void);
+void thread_yield(void);
+
+void thread_wait_prepare(void);
+void thread_wait_cancel(void);
+void thread_wait(void);
+/* As thread_wait, but returns at deadline_ns (clock_monotonic_ns scale; TIME_NEVER: no deadline) at the latest. */
+void thread_wait_until(uint64_t deadline_ns);
+void thread_wake(struct thread *t);
+/* Sleeps until the deadline. */
+void thread_sleep_until(uint64_t deadline_ns);
+
+/* A signal that would run a handler or end the thread is pending: an interruptible wait should give up with -EINTR. */
+bool thread_interrupted(void);
+
+int thread_id(const struct thread *t);
+/* Of the current thread: sends whose notification may wait (set by epoll_wait, counted down by net). */
+unsigned *thread_net_batch(void);
+
+/* While held, this thread is neither preempted nor moved to another CPU. Nests; must not sleep inside. */
+static inline void preempt_disable(void) { percpu_preempt_inc(); }
+void preempt_enable(void);
+
+#endif

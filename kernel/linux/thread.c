@@ -1,0 +1,219 @@
+/* Threads of the application: clone as pthread_create uses it, thread exit, identities. A linked program calls singlet_clone (a function instead of "return twice");
+   it runs fn(arg) on the given stack. There is no fork: clone without CLONE_VM and CLONE_THREAD answers ENOSYS. */
+#include <arch/cpu.h>
+#include <asm/errno.h>
+#include <asm/prctl.h>
+#include <kernel/futex.h>
+#include <kernel/log.h>
+#include <kernel/panic.h>
+#include <kernel/program.h>
+#include <kernel/string.h>
+#include <kernel/syscall.h>
+#include <kernel/user.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <mm/kmem.h>
+#include <mm/vm.h>
+#include <sched/internal.h>
+#include <stdatomic.h>
+
+#define THREAD_FLAGS (CLONE_VM | CLONE_THREAD | CLONE_SIGHAND)
+
+_Noreturn void enter_thread(uint64_t rsp, int (*fn)(void *), void *arg);
+_Noreturn void thread_returned(int status);
+
+static _Atomic int app_threads = 1;
+
+static void app_thread_main(void *arg)
+{
+    struct app_thread *a = thread_current()->app;
+    enter_thread(a->start_rsp, a->start_fn, a->start_arg);
+}
+
+long singlet_clone(unsigned long flags, void *stack, int *parent_tid, int *child_tid, unsigned long tls, int (*fn)(void *),
+                   void *arg)
+{
+    if ((flags & THREAD_FLAGS) != THREAD_FLAGS)
+        return -ENOSYS;
+    if (!user_range_ok((char *)stack - 16, 16))
+        return -EINVAL;
+    struct app_thread *a = kzalloc(sizeof(*a));
+    if (!a)
+        return -EAGAIN;
+    struct thread *parent = thread_current();
+    struct thread *t = thread_new(parent->name, app_thread_main, NULL);
+    if (!t) {
+        kfree(a);
+        return -EAGAIN;
+    }
+    *a = (struct app_thread){.start_rsp = (uint64_t)stack, .start_fn = fn, .start_arg = arg};
+    if (flags & CLONE_CHILD_CLEARTID)
+        a->clear_child_tid = child_tid;
+    t->app = a;
+    t->fs_base = flags & CLONE_SETTLS ? tls : parent->fs_base;
+    t->blocked_signals = parent->blocked_signals;
+    if (flags & CLONE_PARENT_SETTID)
+        *parent_tid = t->tid;
+    if (flags & CLONE_CHILD_SETTID)
+        *child_tid = t->tid;
+    int tid = t->tid;
+    atomic_fetch_add_explicit(&app_threads, 1, memory_order_relaxed);
+    thread_start(t);
+    return tid;
+}
+
+/* The last things of a thread: robust futexes, the joiner's futex; the last thread ends the machine. */
+static void app_thread_end(int status)
+{
+    struct thread *t = thread_current();
+    struct app_thread *a = t->app;
+    futex_exit_robust(a->robust_list, a->robust_list_size, t->tid);
+    if (atomic_fetch_sub_explicit(&app_threads, 1, memory_order_acq_rel) == 1)
+        program_exit(status & 0xff);
+    if (a->clear_child_tid) {
+        /* release: the thread's writes come before its end is seen */
+        atomic_store_explicit((_Atomic int *)a->clear_child_tid, 0, memory_order_release);
+        futex_wake_address(a->clear_child_tid, 1);
+    }
+    t->app = NULL;
+    if (t->tid != 1)
+        kfree(a);
+}
+
+_Noreturn void thread_returned(int status)
+{
+    app_thread_end(status);
+    thread_exit();
+}
+
+SYSCALL(exit, 1, "status", SYSCALL_COMPLETE)
+long sys_exit(int status) { thread_returned(status); }
+
+/* On the kernel stack: the thread's own stack goes away under it. */
+static _Noreturn void exit_unmap_on_kernel_stack(void *base, size_t size)
+{
+    (void)vm_unmap((uint64_t)base, size);
+    thread_returned(0);
+}
+
+_Noreturn void singlet_exit_unmap(void *base, size_t size)
+{
+    uint64_t top = thread_current()->kernel_stack_top;
+    __asm__ volatile("movq %0, %%rsp; xorl %%ebp, %%ebp; call *%1"
+                     :: "r"(top), "r"(exit_unmap_on_kernel_stack), "D"(base), "S"(size) : "memory");
+    __builtin_unreachable();
+}
+
+SYSCALL(clone, 5, "flags, stack, parent_tid, child_tid, tls", SYSCALL_PARTIAL) /* threads of linked programs use singlet_clone */
+long sys_clone(unsigned long flags) { return -ENOSYS; }
+
+SYSCALL(set_tid_address, 1, "tidptr", SYSCALL_COMPLETE)
+long sys_set_tid_address(int *tidptr)
+{
+    thread_current()->app->clear_child_tid = tidptr;
+    return thread_current()->tid;
+}
+
+SYSCALL(set_robust_list, 2, "head, len", SYSCALL_COMPLETE)
+long sys_set_robust_list(void *head, size_t len)
+{
+    if (len != 24)
+        return -EINVAL;
+    thread_current()->app->robust_list = head;
+    thread_current()->app->robust_list_size = len;
+    return 0;
+}
+
+SYSCALL(gettid, 0, "", SYSCALL_COMPLETE)
+long sys_gettid(void) { return thread_current()->tid; }
+SYSCALL(getpid, 0, "", SYSCALL_COMPLETE)
+long sys_getpid(void) { return 1; }
+SYSCALL(getppid, 0, "", SYSCALL_COMPLETE)
+long sys_getppid(void) { return 0; }
+SYSCALL(getpgrp, 0, "", SYSCALL_COMPLETE)
+long sys_getpgrp(void) { return 1; }
+SYSCALL(getpgid, 1, "pid", SYSCALL_COMPLETE)
+long sys_getpgid(int pid) { return pid == 0 || pid == 1 ? 1 : -ESRCH; }
+SYSCALL(getsid, 1, "pid", SYSCALL_COMPLETE)
+long sys_getsid(int pid) { return pid == 0 || pid == 1 ? 1 : -ESRCH; }
+SYSCALL(setsid, 0, "", SYSCALL_COMPLETE)
+long sys_setsid(void) { return -EPERM; /* the one process leads its session already */ }
+SYSCALL(getpriority, 2, "which, who", SYSCALL_PARTIAL) /* the process only */
+long sys_getpriority(int which, int who) { return which == 0 && (who == 0 || who == 1) ? 20 : -ESRCH; }
+
+SYSCALL(arch_prctl, 2, "code, addr", SYSCALL_PARTIAL) /* FS only: GS is the kernel's */
+long sys_arch_prctl(int code, unsigned long addr)
+{
+    switch (code) {
+    case ARCH_SET_FS: sched_set_fs(addr); return 0;
+    case ARCH_GET_FS: *(unsigned long *)addr = thread_current()->fs_base; return 0;
+    default: return -EINVAL;
+    }
+}
+
+SYSCALL(prctl, 5, "option, arg2, arg3, arg4, arg5", SYSCALL_PARTIAL) /* names, dumpable, THP, timer slack; others EINVAL */
+long sys_prctl(int option, unsigned long a2, unsigned long a3, unsigned long a4, unsigned long a5)
+{
+    static int dumpable = 1, thp_disable;
+    switch (option) {
+    case PR_SET_NAME: strlcpy(thread_current()->name, (const char *)a2, 16); return 0;
+    case PR_GET_NAME: strlcpy((char *)a2, thread_current()->name, 16); return 0;
+    case PR_SET_DUMPABLE: dumpable = (int)a2; return a2 > 1 ? -EINVAL : 0;
+    case PR_GET_DUMPABLE: return dumpable;
+    case PR_SET_THP_DISABLE: thp_disable = a2 != 0; return 0;
+    case PR_GET_THP_DISABLE: return thp_disable;
+    case PR_SET_NO_NEW_PRIVS: return a2 == 1 ? 0 : -EINVAL;
+    case PR_GET_NO_NEW_PRIVS: return 1;
+    default: return -EINVAL;
+    }
+}
+
+SYSCALL(sched_yield, 0, "", SYSCALL_COMPLETE)
+long sys_sched_yield(void)
+{
+    thread_yield();
+    return 0;
+}
+
+SYSCALL(sched_getaffinity, 3, "pid, size, mask", SYSCALL_COMPLETE)
+long sys_sched_getaffinity(int pid, size_t size, unsigned long *mask)
+{
+    size_t need = ALIGN_UP(ALIGN_UP(percpu_count, 8) / 8, 8);
+    if (size < need || size % 8)
+        return -EINVAL;
+    memset(mask, 0, need);
+    for (unsigned i = 0; i < percpu_count; i++)
+        mask[i / 64] |= 1ul << (i % 64);
+    return (long)need;
+}
+
+SYSCALL(sched_setaffinity, 3, "pid, size, mask", SYSCALL_PARTIAL) /* one CPU: only a mask that contains it is right */
+long sys_sched_setaffinity(int pid, size_t size, const unsigned long *mask)
+{
+    return size >= 1 && (*(const unsigned char *)mask & 1) ? 0 : -EINVAL;
+}
+
+SYSCALL(getcpu, 3, "cpu, node, cache", SYSCALL_COMPLETE)
+long sys_getcpu(unsigned *cpu, unsigned *node, void *cache)
+{
+    if (cpu)
+        *cpu = percpu()->id;
+    if (node)
+        *node = 0;
+    return 0;
+}
+
+SYSCALL(sched_getscheduler, 1, "pid", SYSCALL_COMPLETE)
+long sys_sched_getscheduler(int pid) { return SCHED_NORMAL; }
+SYSCALL(sched_getparam, 2, "pid, param", SYSCALL_COMPLETE)
+long sys_sched_getparam(int pid, int *param)
+{
+    *param = 0;
+    return 0;
+}
+SYSCALL(sched_setscheduler, 3, "pid, policy, param", SYSCALL_PARTIAL) /* SCHED_OTHER only */
+long sys_sched_setscheduler(int pid, int policy, const int *param) { return policy == 0 && *param == 0 ? 0 : -EINVAL; }
+SYSCALL(sched_get_priority_max, 1, "policy", SYSCALL_COMPLETE)
+long sys_sched_get_priority_max(int policy) { return policy == 1 || policy == 2 ? 99 : policy >= 0 && policy <= 6 ? 0 : -EINVAL; }
+SYSCALL(sched_get_priority_min, 1, "policy", SYSCALL_COMPLETE)
+long sys_sched_get_priority_min(int policy) { return policy == 1 || policy == 2 ? 1 : policy >= 0 && policy <= 6 ? 0 : -EINVAL; }

@@ -1,0 +1,64 @@
+/* Receive buffers: two in a page, so that a buffer never crosses one. Free ones hang on a doubly linked list through their first 16
+   bytes; when many are free and both halves of a page are, the page goes back. All under net_lock. */
+#include <net/netbuf.h>
+
+#define KEEP_FREE 64u              /* free buffers that are kept without looking for whole pages */
+#define NETBUF_F_FREE 0x80000000u  /* on the free list */
+
+struct link {
+    struct link *next, *prev;
+};
+static struct link free_list = {&free_list, &free_list};
+static unsigned free_count;
+
+static void push(struct netbuf *nb)
+{
+    struct link *l = (struct link *)nb;
+
+    nb->flags = NETBUF_F_FREE;
+    l->next = free_list.next;
+    l->prev = &free_list;
+    l->next->prev = l;
+    free_list.next = l;
+    free_count++;
+}
+
+static void unlink_free(struct link *l)
+{
+    l->prev->next = l->next;
+    l->next->prev = l->prev;
+    free_count--;
+}
+
+struct netbuf *netbuf_alloc(void)
+{
+    struct link *l = free_list.next;
+    struct netbuf *nb;
+
+    if (unlikely(l == &free_list)) {
+        char *page = pages_alloc(0);
+        if (page == NULL)
+            return NULL;
+        push((struct netbuf *)(page + NETBUF_SIZE));
+        nb = (struct netbuf *)page;
+    } else {
+        unlink_free(l);
+        nb = (struct netbuf *)l;
+    }
+    nb->next = NULL;
+    nb->flags = 0;
+    nb->gso_size = 0;
+    return nb;
+}
+
+void netbuf_free(struct netbuf *nb)
+{
+    struct netbuf *other = (struct netbuf *)((uintptr_t)nb ^ NETBUF_SIZE);
+
+    if (unlikely(free_count >= KEEP_FREE) && (other->flags & NETBUF_F_FREE)) {
+        unlink_free((struct link *)other);
+        pages_free((void *)((uintptr_t)nb & ~(uintptr_t)(PAGE_SIZE - 1)), 0);
+        return;
+    }
+    push(nb);
+}

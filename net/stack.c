@@ -1,0 +1,325 @@
+/* The engine room: one lock, polling, and when devices are told.
+
+   Receiving. Whoever waits for the network polls it himself: poll_progress() (epoll_wait, poll, select) and a recv that would block
+   come to net_poll, which drains the devices in the caller's context. The thread "net" does it when nobody else does. It
+   alone switches receive interrupts: it turns them on, with a last look at the device, only when the devices have been quiet for
+   several looks, and then sleeps. So the invariant is: either "net" is runnable or every device will interrupt. Under load it
+   is runnable but seldom runs (it yields after each look), and there are no interrupts.
+
+   Sending. Packets go to the driver's queue at once, the notification later: a thread that got n events from epoll_wait will
+   probably send n replies, so the device is told with the n-th, or at the next poll, or before the thread sleeps, or when 32
+   packets wait, or after a millisecond. A thread without such a batch notifies when it releases the lock.
+
+   Delayed acknowledgements. Where TCP wants to acknowledge at once, a reply usually follows within the batch and carries it:
+   such connections are put on a list that the next poll goes through.
+
+   Packets to this host itself are queued by lwIP and delivered when the lock is released, so that never recurses. */
+#include "stack.h"
+
+#include "socket.h"
+
+#include <fs/poll.h>
+#include <kernel/clock.h>
+#include <kernel/init.h>
+#include <kernel/log.h>
+#include <mm/page.h>
+#include <sched/thread.h>
+#include <sched/timer.h>
+
+#include <lwip/init.h>
+#include <lwip/priv/tcp_priv.h>
+
+#define POLL_BUDGET 128
+#define KICK_BATCH 32u
+#define KICK_DELAY_NS NS_PER_MS
+#define SPIN_MIN 2u
+#define SPIN_MAX 32u
+
+struct mutex net_lock = MUTEX_INIT;
+struct interface *interfaces;
+uint32_t net_tcp_window = 65536, net_tcp_sndbuf = 65536;
+
+static unsigned queued_total;                 /* packets that no device was told about */
+static struct socket *ack_list;               /* sockets that owe an acknowledgement */
+static struct thread *net_thread;
+static _Atomic bool wake_pending;             /* set by interrupts before they wake "net" */
+static struct timer kick_timer;               /* armed while kick_armed */
+static _Atomic bool kick_armed;
+
+void net_wake(void)
+{
+    /* Release: what made us call is visible to the thread that sees the flag. */
+    if (!atomic_exchange_explicit(&wake_pending, true, memory_order_acq_rel) && net_thread != NULL)
+        thread_wake(net_thread);
+}
+
+/* Interrupt context. */
+static void kick_late(struct timer *t)
+{
+    atomic_store_explicit(&kick_armed, false, memory_order_release);
+    if (queued_total != 0)
+        net_wake();
+}
+
+void net_flush(void)
+{
+    if (queued_total == 0)
+        return;
+    queued_total = 0;
+    for (struct interface *i = interfaces; i != NULL; i = i->next) {
+        if (i->tx_queued != 0) {
+            i->tx_queued = 0;
+            i->dev->ops->kick(i->dev);
+        }
+    }
+}
+
+void net_tx_queued(struct interface *ifc)
+{
+    ifc->tx_queued++;
+    queued_total++;
+}
+
+static void flush_or_defer(void)
+{
+    unsigned *batch = thread_net_batch();
+
+    if (*batch <= 1 || queued_total >= KICK_BATCH) {
+        *batch = 0;
+        net_flush();
+        return;
+    }
+    (*batch)--;
+    if (!atomic_load_explicit(&kick_armed, memory_order_relaxed)) {
+        atomic_store_explicit(&kick_armed, true, memory_order_relaxed);
+        timer_arm(&kick_timer, clock_monotonic_ns() + KICK_DELAY_NS);
+    }
+}
+
+static inline bool loopback_waiting(void)
+{
+    struct netif *n;
+
+    NETIF_FOREACH(n) {
+        if (n->loop_first != NULL)
+            return true;
+    }
+    return false;
+}
+
+/* Packets from this host to itself carry no checksums. */
+static void deliver_loopback(void)
+{
+    struct netif *n;
+
+    do {
+        NETIF_FOREACH(n) {
+            if (n->loop_first != NULL) {
+                uint16_t flags = n->chksum_flags;
+                n->chksum_flags = 0;
+                netif_poll(n);
+                n->chksum_flags = flags;
+            }
+        }
+    } while (loopback_waiting());
+}
+
+void net_release(void)
+{
+    if (unlikely(loopback_waiting()))
+        deliver_loopback();
+    if (queued_total != 0)
+        flush_or_defer();
+    mutex_unlock(&net_lock);
+}
+
+void net_ack_later(struct socket *so)
+{
+    if (so->ack_listed)
+        return;
+    so->ack_listed = true;
+    so->ack_next = ack_list;
+    ack_list = so;
+}
+
+void net_ack_cancel(struct socket *so)
+{
+    if (!so->ack_listed)
+        return;
+    for (struct socket **p = &ack_list; *p != NULL; p = &(*p)->ack_next) {
+        if (*p == so) {
+            *p = so->ack_next;
+            break;
+        }
+    }
+    so->ack_listed = false;
+}
+
+static void send_acks(void)
+{
+    struct socket *so;
+
+    while ((so = ack_list) != NULL) {
+        ack_list = so->ack_next;
+        so->ack_listed = false;
+        if (so->tcp.pcb != NULL && (so->tcp.pcb->flags & TF_ACK_NOW))
+            tcp_output(so->tcp.pcb);
+    }
+}
+
+static bool device_pending(void)
+{
+    for (struct interface *i = interfaces; i != NULL; i = i->next) {
+        if (i->dev->ops->pending(i->dev))
+            return true;
+    }
+    return false;
+}
+
+/* One look, with net_lock held. */
+static bool poll_locked(uint64_t now)
+{
+    int packets = 0;
+    bool timers = net_timers_due(now);
+
+    net_now_ms = (uint32_t)(now / NS_PER_MS);
+    send_acks();
+    net_flush();
+    for (struct interface *i = interfaces; i != NULL; i = i->next) {
+        if (i->tx_blocked || i->dev->ops->pending(i->dev))
+            packets += i->dev->ops->poll(i->dev, POLL_BUDGET);
+        if (i->tx_done_seen && i->tx_blocked) {
+            i->tx_blocked = false;
+            tcp_txnow();
+        }
+        i->tx_done_seen = false;
+    }
+    if (timers)
+        net_timers_run(now);
+    if (unlikely(loopback_waiting()))
+        deliver_loopback();
+    net_flush();
+    return packets > 0 || timers;
+}
+
+bool net_poll(void)
+{
+    uint64_t now = clock_monotonic_ns();
+    bool did;
+
+    if (queued_total == 0 && ack_list == NULL && !device_pending() && !net_timers_due(now))
+        return false;
+    if (!mutex_trylock(&net_lock))
+        return false;
+    did = poll_locked(now);
+    mutex_unlock(&net_lock);
+    return did;
+}
+
+int net_wait(struct waitq *q, uint64_t deadline_ns, bool interruptible)
+{
+    if (loopback_waiting()) {
+        deliver_loopback();
+        net_flush();
+        return 0;
+    }
+    if (poll_locked(clock_monotonic_ns()))
+        return 0;
+    *thread_net_batch() = 0;
+    return waitq_wait(q, &net_lock, deadline_ns, interruptible);
+}
+
+static void irqs_off(void)
+{
+    for (struct interface *i = interfaces; i != NULL; i = i->next) {
+        if (i->irq_on) {
+            i->irq_on = false;
+            i->dev->ops->irq_disable(i->dev);
+        }
+    }
+}
+
+static bool irqs_on(void)
+{
+    for (struct interface *i = interfaces; i != NULL; i = i->next) {
+        i->irq_on = true;
+        if (!i->dev->ops->irq_enable(i->dev))
+            return false;
+    }
+    return true;
+}
+
+/* Looks until nothing has come for a while. The while adapts: it grows when waiting paid. */
+static void poll_until_quiet(unsigned *patience)
+{
+    unsigned quiet = 0;
+    bool paid = false;
+
+    while (quiet < *patience) {
+        bool did;
+        net_acquire();
+        did = poll_locked(clock_monotonic_ns());
+        mutex_unlock(&net_lock);
+        if (did) {
+            paid = paid || quiet > 0;
+            quiet = 0;
+        } else {
+            quiet++;
+        }
+        thread_yield();
+    }
+    *patience = paid ? MIN(*patience * 2, SPIN_MAX) : MAX(*patience / 2, SPIN_MIN);
+}
+
+static void net_main(void *arg)
+{
+    unsigned patience = SPIN_MIN;
+
+    for (;;) {
+        uint64_t deadline;
+        bool asleep;
+
+        atomic_store_explicit(&wake_pending, false, memory_order_relaxed);
+        net_acquire();
+        irqs_off();
+        mutex_unlock(&net_lock);
+        poll_until_quiet(&patience);
+
+        net_acquire();
+        asleep = irqs_on() && queued_total == 0 && ack_list == NULL;
+        deadline = net_timers_next();
+        mutex_unlock(&net_lock);
+        if (!asleep)
+            continue;
+        thread_wait_prepare();
+        if (atomic_load_explicit(&wake_pending, memory_order_acquire))
+            thread_wait_cancel();
+        else
+            thread_wait_until(deadline);
+    }
+}
+
+/* Windows for one connection: small where memory is, since a peer may fill them on every connection. */
+static void size_buffers(void)
+{
+    uint64_t share = page_total_bytes() / 512;
+
+    net_tcp_window = (uint32_t)MIN(MAX(share, 32768ul), 1048576ul) & ~(uint32_t)((1u << TCP_RCV_SCALE) - 1);
+    net_tcp_sndbuf = net_tcp_window;
+}
+
+static void net_init(void)
+{
+    size_buffers();
+    kick_timer.fn = kick_late;
+    net_timers_init();
+    net_acquire();
+    lwip_init();
+    netif_set_link_up(netif_list); /* lo */
+    mutex_unlock(&net_lock);
+    poll_progress_register(net_poll);
+    net_thread = thread_create("net", net_main, NULL);
+    if (net_thread == NULL)
+        panic("net: no memory for the network thread");
+}
+INIT(INIT_NET, net_init);
