@@ -38,7 +38,7 @@ struct epoll_item {
 
 struct epoll_waiter {
     struct thread *thread;
-    bool enlisted;                    /* protected by wait_lock */
+    _Atomic bool enlisted;            /* written with wait_lock held */
     TAILQ_ENTRY(epoll_waiter) link;
 };
 
@@ -78,7 +78,7 @@ static bool wake_one(struct epoll *ep)
     struct epoll_waiter *w = TAILQ_FIRST(&ep->waiters);
     if (w) {
         TAILQ_REMOVE(&ep->waiters, w, link);
-        w->enlisted = false;
+        atomic_store_explicit(&w->enlisted, false, memory_order_seq_cst); /* before the wake-up */
         atomic_fetch_sub_explicit(&ep->waiter_count, 1, memory_order_relaxed);
         thread_wake(w->thread); /* before the unlock: w lives until its owner had the lock */
         woken = true;
@@ -186,7 +186,8 @@ static bool nothing_listed(struct epoll *ep)
 /* Sleeps until something is listed, the deadline, or a signal; spurious returns are possible. */
 static void sleep_for_events(struct epoll *ep, uint64_t deadline_ns)
 {
-    struct epoll_waiter w = {.thread = thread_current(), .enlisted = true};
+    struct epoll_waiter w = {.thread = thread_current()};
+    atomic_init(&w.enlisted, true);
     mutex_lock(&ep->wait_lock);
     TAILQ_INSERT_TAIL(&ep->waiters, &w, link);
     atomic_fetch_add_explicit(&ep->waiter_count, 1, memory_order_seq_cst);
@@ -194,13 +195,14 @@ static void sleep_for_events(struct epoll *ep, uint64_t deadline_ns)
 
     thread_wait_prepare();
     atomic_thread_fence(memory_order_seq_cst); /* enlisted before the look at the lists */
-    if (!nothing_listed(ep) || thread_interrupted())
+    /* Who was taken off the list before the announcement was woken too early, and nobody would wake it again. */
+    if (!nothing_listed(ep) || !atomic_load_explicit(&w.enlisted, memory_order_seq_cst) || thread_interrupted())
         thread_wait_cancel();
     else
         thread_wait_until(deadline_ns);
 
     mutex_lock(&ep->wait_lock);
-    if (w.enlisted) {
+    if (atomic_load_explicit(&w.enlisted, memory_order_relaxed)) {
         TAILQ_REMOVE(&ep->waiters, &w, link);
         atomic_fetch_sub_explicit(&ep->waiter_count, 1, memory_order_relaxed);
     }

@@ -153,7 +153,7 @@ static int walk_step(struct walk *w, unsigned flags, struct path *out)
     if (vnode_is(v, S_IFDIR))
         v = mount_cross(v);
     if (last) {
-        if (slash && !vnode_is(v, S_IFDIR) && !(flags & PATH_LITERAL && vnode_is(v, S_IFLNK))) {
+        if (slash && !vnode_is(v, S_IFDIR) && !(flags & PATH_LITERAL)) {
             vnode_put(v);
             return -ENOTDIR;
         }

@@ -121,4 +121,4 @@ static const struct vnode_ops fd_dir_ops = {.lookup = fd_lookup, .parent = synth
     .path = synthfs_path, .readdir = fd_readdir, .getattr = synthfs_getattr, .statfs = synthfs_statfs,
     .release = synthfs_release};
 
-SYNTH_FILE(proc_self_fd, .path = "/proc/self/fd", .mode = S_IFDIR | 0500, .dir = &fd_dir_ops);
+SYNTH_FILE(proc_self_fd, .path = "/proc/1/fd", .mode = S_IFDIR | 0500, .dir = &fd_dir_ops);

@@ -58,6 +58,7 @@ struct ram_node *ram_node_new(struct ram_super *super, uint32_t mode, uint64_t i
         return NULL;
     vnode_init(&n->v, ops_for(mode), mode, super->dev, ino);
     n->super = super;
+    atomic_fetch_add_explicit(&super->nodes, 1, memory_order_relaxed);
     mutex_init(&n->lock);
     n->nlink = S_ISDIR(mode) ? 2 : 1;
     n->atime = n->mtime = n->ctime = (int64_t)clock_realtime_ns();
@@ -132,6 +133,8 @@ void ram_node_release(struct vnode *v)
         ram_dir_release(n);
     else if (vnode_is(v, S_IFLNK))
         kfree(n->link.target);
+    if (atomic_fetch_sub_explicit(&n->super->nodes, 1, memory_order_acq_rel) == 1)
+        kfree(n->super);
     kfree(n->lower);
     kfree(n);
 }
@@ -233,12 +236,12 @@ struct vnode *ramfs_new(const struct erofs *lower)
     super->lower = lower;
     super->dev = atomic_fetch_add_explicit(&next_dev, 1, memory_order_relaxed);
     atomic_init(&super->next_ino, 2);
+    atomic_init(&super->nodes, 1); /* this function's */
     struct ram_node *root = lower ? ram_node_of_lower(super, lower->root_nid)
                                   : ram_node_new(super, S_IFDIR | 0755, 1);
-    if (!root || IS_ERR(root)) {
+    if (root && !IS_ERR(root))
+        root->dir.parent = root;
+    if (atomic_fetch_sub_explicit(&super->nodes, 1, memory_order_acq_rel) == 1)
         kfree(super);
-        return root ? (struct vnode *)root : ERR_PTR(-ENOMEM);
-    }
-    root->dir.parent = root;
-    return &root->v;
+    return root ? (struct vnode *)root : ERR_PTR(-ENOMEM);
 }

@@ -27,6 +27,7 @@ struct ram_super {
     const struct erofs *lower; /* NULL: none */
     uint32_t dev;
     _Atomic uint64_t next_ino;
+    _Atomic uint64_t nodes;    /* the last one frees this */
 };
 
 struct ram_node {

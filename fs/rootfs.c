@@ -73,6 +73,7 @@ static void rootfs_init(void)
     if (IS_ERR(root))
         panic("rootfs: no memory for the root directory");
     vfs_root = root;
+    uint32_t mask = vfs_umask(0);
     static const char *const dirs[] = {"/dev", "/proc", "/sys", "/etc", "/root", "/var", "/run"};
     for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
         make_dir(dirs[i], 0755);
@@ -84,5 +85,6 @@ static void rootfs_init(void)
     make_file("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n");
     make_file("/etc/group", "root:x:0:\nnogroup:x:65534:\n");
     make_file("/etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost\n");
+    vfs_umask(mask);
 }
 INIT(INIT_FS, rootfs_init);

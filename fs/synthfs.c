@@ -1,7 +1,7 @@
 /* The file system of files that are code. Its only data is the table that the linker collects, so it costs nothing at start.
 
    A vnode stands for an entry, or for a directory: the first `len` characters of the path of an entry below it. It is made at each
-   lookup; its number is the entry's index, or a hash of the directory's path. /proc/<own process number> is the same as /proc/self. */
+   lookup; its inode number is a hash of its path. */
 #include <fs/synthfs.h>
 #include <asm/fcntl.h>
 #include <asm/statfs.h>

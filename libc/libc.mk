@@ -123,13 +123,27 @@ $(LIBC_A): $(LIBC_OBJS)
 
 -include $(LIBC_OBJS:.o=.d) $(LIBC_CRT:.o=.d)
 
-# The very objects of our string functions, under other names, in a program for the host.
+# The very objects of our string functions, under other names, in a program for the host; and a program with our
+# whole libc, on the host's system calls.
 .PHONY: libc-test
-libc-test: $(LIBC_OUT)/test/strings
-	$<
+libc-test: $(LIBC_OUT)/test/strings $(LIBC_OUT)/test/posix
+	$(LIBC_OUT)/test/strings
+	$(LIBC_OUT)/test/posix
 
 $(LIBC_OUT)/test/strings: libc/test/strings.c $(LIBC_STRING_OBJS)
 	@mkdir -p $(@D)
 	$(Q)for f in $(libc_string:%.c=%.o); do \
 		objcopy --prefix-symbols=our_ $(LIBC_OUT)/obj/string/$$f $(@D)/$$f || exit 1; done
 	$(Q)$(CC) -O1 -g -Wall -Wextra -Werror -o $@ $< $(libc_string:%.c=$(@D)/%.o)
+
+$(LIBC_OUT)/test/%.o: libc/test/%.c $(LIBC_HEADERS)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LIBC_CFLAGS) $(LIBC_OWN_CFLAGS) -fhosted -nostdinc -isystem $(LIBC_OUT)/include -c -o $@ $<
+
+$(LIBC_OUT)/test/posix: $(LIBC_OUT)/test/posix.o $(LIBC_OUT)/hostshim/shim.o $(LIBC_A) $(LIBC_CRT)
+	$(Q)ld -static --gc-sections -z noexecstack -o $@ $(LIBC_CRT) $(filter-out $(LIBC_CRT),$^) \
+		$(shell $(CC) -print-libgcc-file-name)
+
+$(LIBC_OUT)/hostshim/shim.o: libc/hostshim/shim.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -O2 -fPIE -Wall -Wextra -Werror -c -o $@ $<

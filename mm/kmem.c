@@ -9,6 +9,7 @@
 #include <mm/kmem.h>
 #include <mm/page.h>
 #include <mm/page_init.h>
+#include <mm/stack_probe.h>
 #include <sched/mutex.h>
 #include <sched/thread.h>
 #include <stdatomic.h>
@@ -128,6 +129,7 @@ static __attribute__((noinline)) void *refill(unsigned class)
     void *got[MAGAZINE / 2];
     unsigned n = 0, want = class_sizes[class] > 512 ? 2 : MAGAZINE / 2;
 
+    stack_probe_deep();
     mutex_lock(&classes[class].lock);
     while (n < want && (got[n] = take_locked(class)))
         n++;
@@ -152,6 +154,7 @@ static __attribute__((noinline)) void spill(unsigned class, void *p)
 {
     void *out[MAGAZINE / 2];
     unsigned n = 0;
+    stack_probe_deep();
     preempt_disable();
     struct magazine *m = &percpu()->kmem->magazines[class];
     while (n < MAGAZINE / 2 && m->count)

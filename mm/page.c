@@ -185,6 +185,8 @@ static paddr_t alloc_locked(unsigned order)
         long i = take_whole(1ul << (order - HUGE_PAGE_ORDER));
         if (i < 0)
             return 0;
+        for (size_t k = 0; k < 1ul << (order - HUGE_PAGE_ORDER); k++)
+            blocks[(size_t)i + k] = (struct block){.order = -1}; /* may come back in parts, after a split */
         atomic_fetch_sub_explicit(&free_pages, 1ull << order, memory_order_relaxed);
         return (paddr_t)i << BLOCK_SHIFT;
     }

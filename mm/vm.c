@@ -1,7 +1,7 @@
 /* Areas of the application's address space, in a tree ordered by address, and the pages in them.
 
    vm_lock protects the tree and all changes of the low half's page tables. A fault takes it too; since system calls of linked applications run on stacks whose
-   pages come on demand, mutex_lock probes the stack before it takes a lock (mm/stack_probe.h).
+   pages come on demand, lock_areas() touches the stack deep enough before it takes the lock (mm/stack_probe.h).
 
    Anonymous memory comes at the first touch: a 2 MiB page where the area covers one and memory is plentiful, else 4 KiB. User pages never take the last reserve:
    the kernel must be able to answer. File pages are used in place where the file has them (PAGING_BORROWED: not ours to free), private writes copy.
@@ -14,6 +14,7 @@
 #include <kernel/random.h>
 #include <kernel/string.h>
 #include <mm/kmem.h>
+#include <mm/stack_probe.h>
 #include <mm/vm.h>
 #include <sched/mutex.h>
 #include <stdatomic.h>
@@ -44,6 +45,12 @@ static struct mutex vm_lock = MUTEX_INIT; /* protects all below */
 static struct area_tree areas = RB_INITIALIZER(&areas);
 static uint64_t mmap_top, heap_start, heap_end;
 static uint64_t mapped_bytes, resident_bytes;
+
+static void lock_areas(void)
+{
+    stack_probe_deep();
+    mutex_lock(&vm_lock);
+}
 
 /* The first area that ends above address. */
 static struct area *area_above(uint64_t address)
@@ -265,7 +272,7 @@ long vm_map(uint64_t address, uint64_t length, unsigned flags, struct mapped_fil
             return -ENOMEM;
         *file = (struct area_file){mapped, 1};
     }
-    mutex_lock(&vm_lock);
+    lock_areas();
     long at = place(address, length, flags);
     if (at < 0)
         goto fail;
@@ -297,7 +304,7 @@ int vm_unmap(uint64_t address, uint64_t length)
 {
     if (!length || bad_range(address, length))
         return -EINVAL;
-    mutex_lock(&vm_lock);
+    lock_areas();
     int err = clear_range(address, address + ALIGN_UP(length, PAGE_SIZE));
     mutex_unlock(&vm_lock);
     return err;
@@ -322,7 +329,7 @@ int vm_protect(uint64_t address, uint64_t length, unsigned prot)
         return -EINVAL;
     if (!length)
         return 0;
-    mutex_lock(&vm_lock);
+    lock_areas();
     int err = covered(address, end) ? 0 : -ENOMEM;
     if (!err)
         err = cut(address);
@@ -355,7 +362,7 @@ int vm_discard(uint64_t address, uint64_t length)
     uint64_t end = address + ALIGN_UP(length, PAGE_SIZE);
     if (bad_range(address, length))
         return -EINVAL;
-    mutex_lock(&vm_lock);
+    lock_areas();
     int err = paging_split(address);
     if (!err)
         err = paging_split(end);
@@ -373,7 +380,7 @@ int vm_set_huge(uint64_t address, uint64_t length, bool allowed)
     uint64_t end = address + ALIGN_UP(length, PAGE_SIZE);
     if (bad_range(address, length))
         return -EINVAL;
-    mutex_lock(&vm_lock);
+    lock_areas();
     int err = cut(address);
     if (!err)
         err = cut(end);
@@ -471,7 +478,7 @@ long vm_remap(uint64_t address, uint64_t old_length, uint64_t new_length, unsign
     new_length = ALIGN_UP(new_length, PAGE_SIZE);
     if (bad_range(address, old_length) || !new_length || !old_length || new_length > VM_TOP)
         return -EINVAL;
-    mutex_lock(&vm_lock);
+    lock_areas();
     long at = remap_locked(address, old_length, new_length, flags, new_address);
     mutex_unlock(&vm_lock);
     return at;
@@ -479,7 +486,7 @@ long vm_remap(uint64_t address, uint64_t old_length, uint64_t new_length, unsign
 
 uint64_t vm_brk(uint64_t end)
 {
-    mutex_lock(&vm_lock);
+    lock_areas();
     uint64_t old = ALIGN_UP(heap_end, PAGE_SIZE), new = ALIGN_UP(end, PAGE_SIZE);
     if (end < heap_start || end - heap_start > page_total_bytes()) {
         /* no change: the caller sees the old end */
@@ -504,7 +511,7 @@ uint64_t vm_brk(uint64_t end)
 
 bool vm_resident(uint64_t address, uint64_t length, uint8_t *vector)
 {
-    mutex_lock(&vm_lock);
+    lock_areas();
     bool all = covered(address, address + length);
     for (uint64_t o = 0; all && vector && o < length; o += PAGE_SIZE)
         vector[o / PAGE_SIZE] = paging_lookup(address + o, NULL, NULL) != 0;
@@ -594,7 +601,9 @@ static int fill(struct area *a, uint64_t address, bool write)
 
 int vm_fault(uint64_t address, bool write, bool exec)
 {
-    mutex_lock(&vm_lock);
+    if (mutex_held(&vm_lock))
+        panic("vm: fault at %#lx under vm_lock", address);
+    mutex_lock(&vm_lock); /* on a kernel stack: no probe needed */
     struct area *a = area_at(address);
     int err = !a ? -EFAULT : 0;
     if (a) {
@@ -609,7 +618,7 @@ int vm_fault(uint64_t address, bool write, bool exec)
 void vm_foreach(void (*fn)(const struct vm_area_info *a, void *arg), void *arg)
 {
     struct area *a;
-    mutex_lock(&vm_lock);
+    lock_areas();
     RB_FOREACH(a, area_tree, &areas) {
         struct vm_area_info info = {a->start, a->end, a->offset, a->flags, a->file ? a->file->mapped : NULL, ""};
         if (a->start >= heap_start && a->end <= ALIGN_UP(heap_end, PAGE_SIZE) && heap_end > heap_start)

@@ -20,7 +20,7 @@ $(LWIP_C): $(LWIP_DIR)/.patched ;
 $(LWIP_DIR)/obj/%.o: $(LWIP_DIR)/src/%.c $(LWIP_DIR)/.patched $(KINCLUDE)/.done
 	@mkdir -p $(@D)
 	@echo '  CC      $<'
-	@$(CC) $(KERNEL_CPPFLAGS) $(LWIP_CPPFLAGS) $(KERNEL_CFLAGS) -w -MMD -MP -c $< -o $@
+	@$(CC) $(KERNEL_CPPFLAGS) $(LWIP_CPPFLAGS) $(KERNEL_CFLAGS) -w -MD -MP -c $< -o $@
 $(LWIP_DIR)/obj/core/init.o: LWIP_CPPFLAGS += -DTCP_WND=65536
 -include $(LWIP_OBJS:.o=.d)
 
@@ -28,4 +28,4 @@ $(BUILD)/kernel/net/%.o: KERNEL_CPPFLAGS += $(LWIP_CPPFLAGS)
 $(BUILD)/kernel/net/%.o: net/%.c $(LWIP_DIR)/.patched $(KINCLUDE)/.done
 	@mkdir -p $(@D)
 	@echo '  CC      $<'
-	@$(CC) $(KERNEL_CPPFLAGS) $(KERNEL_CFLAGS) $(CFLAGS_$(*)) -MMD -MP -c $< -o $@
+	@$(CC) $(KERNEL_CPPFLAGS) $(KERNEL_CFLAGS) $(CFLAGS_$(*)) -MD -MP -c $< -o $@

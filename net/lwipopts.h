@@ -27,6 +27,7 @@
 
 /* Protocols */
 #define LWIP_IPV4 1
+#define IPV6_FRAG_COPYHEADER 1 /* the reassembly record is larger than a header with 64-bit pointers */
 #define LWIP_IPV6 1
 #define LWIP_ARP 1
 #define LWIP_ETHERNET 1
@@ -51,7 +52,7 @@
 #define LWIP_ND6_TCP_REACHABILITY_HINTS 1
 #define ARP_TABLE_SIZE 64
 #define ARP_QUEUEING 1
-#define ARP_QUEUE_LEN 16
+#define ARP_QUEUE_LEN 512 /* replies to many clients that connect before their router is resolved */
 #define ETHARP_SUPPORT_STATIC_ENTRIES 0
 #define ETHARP_TABLE_MATCH_NETIF 1
 #define LWIP_ND6_NUM_NEIGHBORS 32

@@ -84,12 +84,12 @@ static void flush_or_defer(void)
 {
     unsigned *batch = thread_net_batch();
 
-    if (*batch <= 1 || queued_total >= KICK_BATCH) {
-        *batch = 0;
+    if (*batch > 0)
+        (*batch)--;
+    if (*batch == 0 || queued_total >= KICK_BATCH) {
         net_flush();
         return;
     }
-    (*batch)--;
     if (!atomic_load_explicit(&kick_armed, memory_order_relaxed)) {
         atomic_store_explicit(&kick_armed, true, memory_order_relaxed);
         timer_arm(&kick_timer, clock_monotonic_ns() + KICK_DELAY_NS);

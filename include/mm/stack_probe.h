@@ -12,4 +12,14 @@ static inline void stack_probe(void)
 #endif
 }
 
+/* Before locks under which other functions probe again (mm's own: a fault inside would want the same lock). */
+static inline void stack_probe_deep(void)
+{
+#ifndef HOST_BUILD
+    __asm__ volatile("testb $0, -4096(%%rsp)\n\t"
+                     "testb $0, -8192(%%rsp)\n\t"
+                     "testb $0, -12288(%%rsp)" ::: "cc", "memory");
+#endif
+}
+
 #endif

@@ -36,3 +36,28 @@ size_t malloc_usable_size(void *p)
         return mi_usable_size(p);
     return page->xblock_size;
 }
+
+static bool give_back(mi_heap_t *heap, mi_page_queue_t *queue, mi_page_t *page, void *a, void *b)
+{
+    (void)queue, (void)a, (void)b;
+    mi_segment_delayed_decommit(_mi_page_segment(page), true, heap->tld->segments.stats);
+    return true;
+}
+
+/*
+ * A thread has nothing to do. mimalloc returns free memory to the kernel only as it is asked for more, so after a burst
+ * what it kept would stay. Does nothing if no page of this thread's heap has come or gone since last time.
+ */
+void __malloc_idle(void)
+{
+    static __thread size_t seen;
+    mi_heap_t *heap = mi_get_default_heap();
+
+    if (!mi_heap_is_initialized(heap) || heap->page_count == seen)
+        return;
+    mi_heap_collect_ex(heap, MI_NORMAL);
+    _mi_heap_collect_retired(heap, true);
+    mi_heap_visit_pages(heap, give_back, NULL, NULL);
+    _mi_segment_cache_collect(true, &heap->tld->os);
+    seen = heap->page_count;
+}

@@ -1,5 +1,6 @@
 /* The kernel around the network stack, for host tests: one thread, simulated time, and sleeping means calling sim_idle(), which the test
    provides: it moves packets and time. Deterministic, so a failing seed fails again. */
+#include <asm/errno.h>
 #include <fs/file.h>
 #include <fs/poll.h>
 #include <kernel/clock.h>
@@ -136,12 +137,10 @@ struct file *file_new(const struct file_ops *ops, int flags, void *priv)
     poll_source_init(&f->poll_source);
     return f;
 }
-void file_put(struct file *f)
+void file_release(struct file *f)
 {
-    if (--f->refs == 0) {
-        f->ops->release(f);
-        kfree(f);
-    }
+    f->ops->release(f);
+    kfree(f);
 }
 
 void log_printf(enum log_level level, const char *fmt, ...)
