@@ -51,8 +51,8 @@ $(BUILD)/kernel/%.o: %.S $(KINCLUDE)/.done
 $(BUILD)/kernel.o: $(KERNEL_OBJS) $(LWIP_OBJS) arch/x86_64/exports.txt
 	@echo '  LD      $@'
 	@ld -r -o $@.tmp $(KERNEL_OBJS) $(LWIP_OBJS)
-	objcopy --keep-global-symbols=arch/x86_64/exports.txt $@.tmp $@
-	rm $@.tmp
+	@objcopy --keep-global-symbols=arch/x86_64/exports.txt $@.tmp $@
+	@rm $@.tmp
 
 define APP_RULES
 $(BUILD)/apps/$(1)/link.rsp: FORCE $(LIBC_A) $(LIBC_CRT)
@@ -63,7 +63,7 @@ endef
 $(foreach app,$(APPS),$(eval $(call APP_RULES,$(app))))
 
 $(BUILD)/compile_commands.json: Makefile $(KERNEL_C)
-	scripts/compile-commands $(CURDIR) "$(CC) $(KERNEL_CPPFLAGS) $(KERNEL_CFLAGS)" $(KERNEL_C) > $@
+	@scripts/compile-commands $(CURDIR) "$(CC) $(KERNEL_CPPFLAGS) $(KERNEL_CFLAGS)" $(KERNEL_C) > $@
 
 clean:
 	rm -rf $(BUILD)
@@ -71,3 +71,36 @@ clean:
 .PHONY: all clean FORCE
 FORCE:
 -include $(KERNEL_OBJS:.o=.d)
+
+# ---- Running
+
+APP   ?= redis
+MEM   ?= 256
+CPUS  ?= 1
+ACCEL ?= auto
+ARGS  ?=
+MACHINE ?= q35
+
+run: $(BUILD)/$(APP).elf
+	@scripts/setup run
+	@scripts/run --app $(APP) --mem $(MEM) --cpus $(CPUS) --accel $(ACCEL) --machine $(MACHINE) -- $(ARGS)
+
+# A CD image that boots by GRUB (Multiboot2).
+iso: $(BUILD)/$(APP).iso
+$(BUILD)/%.iso: $(BUILD)/%.elf scripts/mkiso
+	scripts/mkiso $< $@
+
+# ---- Tests and measurements
+
+include tests/unit/unit.mk
+
+test: all $(BUILD)/redis.iso
+	@scripts/setup test
+	+@$(MAKE) --no-print-directory unit-programs
+	prove $(UNIT_TESTS) tests/system/*.t
+
+bench: all
+	@scripts/setup bench
+	scripts/bench/bench
+
+.PHONY: run iso test bench

@@ -137,6 +137,8 @@ static int walk_step(struct walk *w, unsigned flags, struct path *out)
         walk_to(w, up);
         return last ? end_at(w, out, true) ?: 1 : 0;
     }
+    if (last && slash && (flags & (PATH_CREATE | PATH_LITERAL)) == PATH_CREATE)
+        return -EISDIR; /* as Linux: a name to create can not end in a slash, whether it exists or not */
 
     struct vnode *v = w->at->ops->lookup ? w->at->ops->lookup(w->at, name, len)
                                          : ERR_PTR(-ENOENT);

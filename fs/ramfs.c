@@ -107,9 +107,37 @@ static int load_lower(struct ram_node *n, const struct erofs_inode *inode)
     return S_ISLNK(inode->mode) ? load_link(n) : 0;
 }
 
+static struct ram_node *shared_find(struct ram_super *super, uint64_t nid)
+{
+    struct ram_node *n = super->shared[nid % RAM_SHARED_BUCKETS];
+    while (n && n->v.ino != LOWER_INO + nid)
+        n = n->shared_next;
+    return n;
+}
+
+static void shared_add(struct ram_super *super, uint64_t nid, struct ram_node *n)
+{
+    n->shared_next = super->shared[nid % RAM_SHARED_BUCKETS];
+    super->shared[nid % RAM_SHARED_BUCKETS] = ram_node_of(vnode_get(&n->v));
+}
+
+static void shared_drop(struct ram_super *super)
+{
+    for (unsigned i = 0; i < RAM_SHARED_BUCKETS; i++) {
+        struct ram_node *n;
+        while ((n = super->shared[i])) {
+            super->shared[i] = n->shared_next;
+            vnode_put(&n->v);
+        }
+    }
+}
+
 struct ram_node *ram_node_of_lower(struct ram_super *super, uint64_t nid)
 {
     struct erofs_inode inode;
+    struct ram_node *known = shared_find(super, nid);
+    if (known)
+        return ram_node_of(vnode_get(&known->v));
     int r = erofs_inode_get(super->lower, nid, &inode);
     if (r < 0)
         return ERR_PTR(r);
@@ -121,12 +149,16 @@ struct ram_node *ram_node_of_lower(struct ram_super *super, uint64_t nid)
         vnode_put(&n->v);
         return ERR_PTR(r);
     }
+    if (inode.nlink > 1 && !S_ISDIR(inode.mode))
+        shared_add(super, nid, n);
     return n;
 }
 
 void ram_node_release(struct vnode *v)
 {
     struct ram_node *n = ram_node_of(v);
+    if (vnode_is(v, S_IFDIR) && n->dir.parent == n)
+        shared_drop(n->super);
     if (vnode_is(v, S_IFREG))
         ram_file_release(n);
     else if (vnode_is(v, S_IFDIR))

@@ -320,9 +320,9 @@ static int dir_rename(struct vnode *from_v, const char *name, size_t len, struct
             return -EEXIST;
         if (from->node == to->node)
             return 0;
+        if (vnode_is(&to->node->v, S_IFDIR) && is_below(from->dir, to->node))
+            return flags & RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
         if (flags & RENAME_EXCHANGE) {
-            if (vnode_is(&to->node->v, S_IFDIR) && is_below(from->dir, to->node))
-                return -EINVAL;
             entry_swap(from, to);
             return 0;
         }

@@ -23,11 +23,16 @@ struct ram_entry {
 };
 RB_HEAD(ram_tree, ram_entry);
 
+#define RAM_SHARED_BUCKETS 64u
+
 struct ram_super {
     const struct erofs *lower; /* NULL: none */
     uint32_t dev;
     _Atomic uint64_t next_ino;
     _Atomic uint64_t nodes;    /* the last one frees this */
+    /* Nodes of the image's files with several names, by hash of the number; references, until the root goes: a name that was not
+       looked up yet must lead to the same node. Protected by vfs_lock. */
+    struct ram_node *shared[RAM_SHARED_BUCKETS];
 };
 
 struct ram_node {
@@ -37,6 +42,7 @@ struct ram_node {
     struct mutex lock;
     uint32_t uid, gid, nlink; /* protected by lock */
     int64_t atime, mtime, ctime;
+    struct ram_node *shared_next; /* in super->shared */
     struct erofs_inode *lower; /* what the image has; NULL: nothing. Constant */
     union {
         struct { /* regular file; protected by lock */
@@ -64,7 +70,7 @@ static inline struct ram_node *ram_node_of(struct vnode *v) { return CONTAINER_O
 extern const struct vnode_ops ram_dir_ops, ram_file_ops, ram_link_ops, ram_special_ops;
 
 struct ram_node *ram_node_new(struct ram_super *super, uint32_t mode, uint64_t ino);
-/* The node of an inode of the image. ERR_PTR on error. */
+/* The node of an inode of the image, with a reference. ERR_PTR on error. With vfs_lock held. */
 struct ram_node *ram_node_of_lower(struct ram_super *super, uint64_t nid);
 void ram_node_release(struct vnode *v);
 void ram_touch(struct ram_node *n, bool modified); /* with lock held */

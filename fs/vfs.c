@@ -103,8 +103,6 @@ static struct vnode *open_lookup(struct vnode *base, const char *path, int flags
         v = ERR_PTR(-EEXIST);
     else if (p.vnode)
         v = vnode_get(p.vnode);
-    else if (p.trailing_slash)
-        v = ERR_PTR(-EISDIR);
     else
         v = create_at(&p, S_IFREG | (mode & 07777), NULL);
 unlock:
@@ -133,10 +131,10 @@ static struct file *open_file(struct vnode *v, int flags)
 static int check_open(struct vnode *v, int flags)
 {
     bool writes = (flags & O_ACCMODE) != O_RDONLY;
-    if (vnode_is(v, S_IFLNK) && !(flags & O_PATH))
-        return -ELOOP; /* O_NOFOLLOW */
     if (flags & O_DIRECTORY && !vnode_is(v, S_IFDIR))
         return -ENOTDIR;
+    if (vnode_is(v, S_IFLNK) && !(flags & O_PATH))
+        return -ELOOP; /* O_NOFOLLOW */
     if (vnode_is(v, S_IFDIR) && !(flags & O_PATH) && (writes || flags & (O_CREAT | O_TRUNC)))
         return -EISDIR;
     return 0;

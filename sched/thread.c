@@ -147,12 +147,14 @@ void thread_wake(struct thread *t)
         thread_yield();
 }
 
-void sched_switch(void)
+/* stay: the current thread goes on the queue whatever its state, because it was preempted or yields. It may be between thread_wait_prepare and thread_wait:
+   WAITING, but its wake-up may have come before, so only thread_wait may take it off. */
+static void switch_away(bool stay)
 {
     struct percpu *p = percpu();
     struct runq *q = p->runq;
     struct thread *prev = p->current;
-    bool runnable = atomic_load_explicit(&prev->state, memory_order_relaxed) == THREAD_RUNNABLE;
+    bool runnable = stay || atomic_load_explicit(&prev->state, memory_order_relaxed) == THREAD_RUNNABLE;
 
     p->need_resched = 0;
     take_incoming(q);
@@ -217,7 +219,7 @@ void thread_preempt(void)
     struct thread *t = thread_current();
     t->live_xstate++;
     t->preemptions++;
-    sched_switch();
+    switch_away(true);
     t->live_xstate--;
 }
 
@@ -225,7 +227,7 @@ void thread_yield(void)
 {
     stack_probe();
     uint64_t flags = irq_save();
-    sched_switch();
+    switch_away(true);
     irq_restore(flags);
 }
 
@@ -235,7 +237,7 @@ void preempt_enable(void)
     if (--p->preempt_count == 0 && unlikely(p->need_resched) && !p->interrupt_depth) {
         uint64_t flags = irq_save();
         if (flags & 0x200)
-            sched_switch();
+            switch_away(true);
         irq_restore(flags);
     }
 }
@@ -256,7 +258,7 @@ void thread_wait(void)
     stack_probe();
     uint64_t flags = irq_save();
     if (atomic_load_explicit(&thread_current()->state, memory_order_relaxed) != THREAD_RUNNABLE)
-        sched_switch();
+        switch_away(false);
     irq_restore(flags);
 }
 
@@ -387,7 +389,7 @@ void thread_exit(void)
     mutex_unlock(&threads_lock);
     irq_disable();
     atomic_store_explicit(&t->state, THREAD_DEAD, memory_order_relaxed);
-    sched_switch();
+    switch_away(false);
     panic("thread: %d ran after its end", t->tid);
 }
 
@@ -422,7 +424,7 @@ void sched_idle(void)
     struct runq *q = percpu()->runq;
     for (;;) {
         irq_disable();
-        sched_switch();
+        switch_away(false);
         atomic_store_explicit(&q->sleeping, true, memory_order_seq_cst);
         if (!atomic_load_explicit(&q->incoming, memory_order_seq_cst) && !q->first) {
             clock_arm(timer_next());

@@ -8,7 +8,7 @@
 #define NAME_MAX_BYTES 255
 
 #define PATH_NOFOLLOW 1u /* a symbolic link at the end is the result itself */
-#define PATH_CREATE 2u   /* the last name may be missing: dir and name are set, vnode is NULL */
+#define PATH_CREATE 2u   /* the last name may be missing: dir and name are set, vnode is NULL; EISDIR when it ends in a slash */
 #define PATH_LITERAL 4u  /* as both; the last name is for unlink, rename, ...: "." and ".." have an empty name */
 
 struct path {

@@ -54,13 +54,10 @@ bool thread_is_idle(const struct thread *t);
 /* A thread that was not started: thread_start puts it on a run queue. NULL when there is no memory. */
 struct thread *thread_new(const char *name, void (*fn)(void *), void *arg);
 void thread_start(struct thread *t);
-/* Gives up the CPU; the state says whether this thread stays runnable. Interrupts off; returns with them off. */
-void sched_switch(void);
 /* From the timer interrupt: deadlines of sleeping threads and the time slice. */
 void timer_init(void);
 void timer_interrupt_run(uint64_t now);
 uint64_t timer_next(void);
-void sched_rearm(void);
 /* Sets the TLS base of the current (application) thread. */
 void sched_set_fs(uint64_t base);
 struct thread *thread_find(int tid); /* threads_lock held */

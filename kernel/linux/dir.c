@@ -165,22 +165,16 @@ long sys_rmdir(const char *path)
     return sys_unlinkat(AT_FDCWD, path, AT_REMOVEDIR);
 }
 
-/* Both in one file system, which has such an operation? With vfs_lock held. */
-static int same_fs(const struct vnode *a, const struct vnode *b)
-{
-    return a->ops == b->ops && a->dev == b->dev ? 0 : -EXDEV;
-}
-
 static int link_found(struct path *from, struct path *to)
 {
     if (to->vnode || !to->dir)
         return -EEXIST;
-    if (vnode_is(from->vnode, S_IFDIR))
-        return -EPERM;
     if (to->trailing_slash)
         return -ENOENT;
     if (from->vnode->dev != to->dir->dev)
         return -EXDEV;
+    if (vnode_is(from->vnode, S_IFDIR))
+        return -EPERM;
     return to->dir->ops->link ? to->dir->ops->link(to->dir, to->name, to->name_len, from->vnode) : -EROFS;
 }
 
@@ -219,22 +213,31 @@ long sys_link(const char *from, const char *to)
     return sys_linkat(AT_FDCWD, from, AT_FDCWD, to, 0);
 }
 
+/* The checks in Linux's order. */
 static int rename_found(struct path *p, struct path *q, unsigned flags)
 {
-    if (!p->dir || !q->dir)
+    bool exchange = flags & RENAME_EXCHANGE;
+    if (!p->dir)
         return -EBUSY; /* "/", "." or ".." */
-    if (!p->vnode)
+    if (!q->dir)
+        return flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
+    if (p->dir->dev != q->dir->dev)
+        return -EXDEV;
+    if (!p->vnode || (exchange && !q->vnode))
         return -ENOENT;
-    if ((p->trailing_slash || q->trailing_slash) && !vnode_is(p->vnode, S_IFDIR))
+    if (flags & RENAME_NOREPLACE && q->vnode)
+        return -EEXIST;
+    if (exchange && q->trailing_slash && !vnode_is(q->vnode, S_IFDIR))
+        return -ENOTDIR;
+    if (!vnode_is(p->vnode, S_IFDIR) && (p->trailing_slash || (!exchange && q->trailing_slash)))
         return -ENOTDIR;
     struct vnode *covered = mount_covered(p->vnode);
-    vnode_put(covered);
+    vnode_put(covered); /* the mount holds its own reference */
     if (covered)
         return -EBUSY;
-    if (!p->dir->ops->rename)
-        return -EROFS;
-    return same_fs(p->dir, q->dir)
-               ?: p->dir->ops->rename(p->dir, p->name, p->name_len, q->dir, q->name, q->name_len, flags);
+    return p->dir->ops->rename
+               ? p->dir->ops->rename(p->dir, p->name, p->name_len, q->dir, q->name, q->name_len, flags)
+               : -EROFS;
 }
 
 /* With vfs_lock held. */

@@ -54,6 +54,8 @@ def difference(now, before):
 
 
 def run_nm(path):
+    if path.endswith(".elf") and os.path.exists(path[:-4] + ".debug"):  # the image itself is stripped
+        path = path[:-4] + ".debug"
     # -f posix: name, type, value, size, so that a name may hold anything but a blank
     out = subprocess.run(["nm", "-f", "posix", "--defined-only", path], capture_output=True, text=True)
     if out.returncode:

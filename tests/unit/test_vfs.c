@@ -105,8 +105,8 @@ static void file_op(unsigned s)
     int a = ours[s], b = hosts[s];
     unsigned n = rnd(8) ? rnd(6000) : rnd(sizeof(buf_a));
     long at = rnd(12) ? (long)rnd(40000) : (long)rnd(3000000);
-    if (a < 0)
-        return;
+    if (a < 0 || sys_fstat(a, &x) < 0 || (x.st_mode & S_IFMT) == S_IFDIR)
+        return; /* positions of directories are the file system's own */
     for (unsigned i = 0; i < n; i++)
         buf_a[i] = (char)(i * 7 + n);
     unsigned op = rnd(10);
@@ -142,6 +142,7 @@ static void file_op(unsigned s)
         break;
     }
     }
+    expect(sys_lseek(a, 0l, 1), HOST(lseek, b, 0l, 1), "position after");
 }
 
 static void path_op(void)
@@ -396,6 +397,7 @@ int main(void)
         return 1;
     syscall(__NR_chdir, folder);
     syscall(__NR_umask, 022);
+    syscall(__NR_chmod, folder, 0755);
     for (unsigned i = 0; i < SLOTS; i++)
         ours[i] = hosts[i] = -1;
     set_root(NULL);
