@@ -1,4 +1,5 @@
-# Builds one application to build/apps/<app>/app.o, for the top-level Makefile to link with kernel and libc.
+# Builds one application to build/apps/<app>/app.o, for the top-level Makefile to link with kernel
+# and libc.
 #
 #   APP        its name
 #   SOURCES    folders of build/src that it comes from; they are copied, and apps/<app>/patches/*.patch are
@@ -67,7 +68,8 @@ $(OUT)/app.o: $(OBJS)
 $(OUT)/link.rsp: $(OUT)/app.o
 	$(Q)echo $(OUT)/app.o >$@
 
-# libc's own makefile knows how to make these; its phony target is quick when there is nothing to do.
+# libc's own makefile knows how to make these; its phony target is quick when there is nothing to
+# do.
 $(BUILD)/libc/include/.stamp $(BUILD)/libc/libc.a $(BUILD)/libc/crt1.o:
 	$(Q)$(MAKE) -f libc/libc.mk BUILD=$(BUILD)
 

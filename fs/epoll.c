@@ -48,6 +48,7 @@ TAILQ_HEAD(item_list, epoll_item);
 struct epoll {
     struct epoll_item *_Atomic pushed; /* newest first */
     _Atomic unsigned waiter_count;     /* written with wait_lock held */
+    _Atomic bool listed;               /* ready may have items; written with lock held */
     struct file *file;                 /* this epoll's own */
     struct mutex lock;
     struct item_list ready;            /* protected by lock */
@@ -147,6 +148,14 @@ static void item_requeue(struct epoll *ep, struct epoll_item *item)
         TAILQ_INSERT_TAIL(&ep->ready, item, ready);
 }
 
+/* Says whether ready has items, at the end of what changed it. With lock held. */
+static bool note_listed(struct epoll *ep)
+{
+    bool listed = !TAILQ_EMPTY(&ep->ready);
+    atomic_store_explicit(&ep->listed, listed, memory_order_relaxed);
+    return listed;
+}
+
 /* Fills out with what is ready; returns how many. */
 static int harvest(struct epoll *ep, struct epoll_event *out, int max)
 {
@@ -170,7 +179,7 @@ static int harvest(struct epoll *ep, struct epoll_event *out, int max)
         else if (!(wanted & EPOLLET))
             item_requeue(ep, item);
     }
-    bool more = !TAILQ_EMPTY(&ep->ready);
+    bool more = note_listed(ep);
     mutex_unlock(&ep->lock);
     if (more)
         wake_one(ep);
@@ -180,7 +189,7 @@ static int harvest(struct epoll *ep, struct epoll_event *out, int max)
 static bool nothing_listed(struct epoll *ep)
 {
     return !atomic_load_explicit(&ep->pushed, memory_order_relaxed) &&
-           !__atomic_load_n(&ep->ready.tqh_first, __ATOMIC_RELAXED);
+           !atomic_load_explicit(&ep->listed, memory_order_relaxed);
 }
 
 /* Sleeps until something is listed, the deadline, or a signal; spurious returns are possible. */
@@ -234,6 +243,7 @@ static void item_destroy(struct epoll *ep, struct epoll_item *item)
     if (atomic_load_explicit(&item->queued, memory_order_acquire)) {
         take_pushed(ep);
         TAILQ_REMOVE(&ep->ready, item, ready);
+        note_listed(ep);
     }
     RB_REMOVE(item_tree, &ep->items, item);
     kfree(item);
@@ -262,6 +272,7 @@ static bool item_check(struct epoll_item *item)
         atomic_exchange_explicit(&item->queued, true, memory_order_acq_rel))
         return false;
     TAILQ_INSERT_TAIL(&item->epoll->ready, item, ready);
+    note_listed(item->epoll);
     return true;
 }
 
@@ -370,6 +381,7 @@ static uint32_t epoll_poll(struct file *f)
         if (item == last)
             break;
     }
+    note_listed(ep);
     mutex_unlock(&ep->lock);
     return result;
 }

@@ -38,17 +38,28 @@ static void put_string(struct out *o, const struct spec *sp, const char *s)
         pad(o, ' ', sp->width - n);
 }
 
+static void put_char(struct out *o, const struct spec *sp, char c)
+{
+    if (!sp->left)
+        pad(o, ' ', sp->width - 1);
+    put(o, c);
+    if (sp->left)
+        pad(o, ' ', sp->width - 1);
+}
+
 static void put_number(struct out *o, const struct spec *sp, unsigned long v, unsigned base, char sign)
 {
     const char *digits = sp->upper ? "0123456789ABCDEF" : "0123456789abcdef";
     char tmp[24];
     int n = 0;
-    const char *prefix = sp->alt && v && base == 16 ? (sp->upper ? "0X" : "0x") : sp->alt && base == 8 ? "0" : "";
+    const char *prefix = sp->alt && v && base == 16 ? (sp->upper ? "0X" : "0x") : "";
 
     for (unsigned long x = v; x; x /= base)
         tmp[n++] = digits[x % base];
     if (!n && sp->precision != 0)
         tmp[n++] = '0';
+    if (sp->alt && base == 8 && sp->precision <= n && (!n || tmp[n - 1] != '0'))
+        tmp[n++] = '0'; /* octal: one more digit, unless a zero leads already */
     int prefix_len = (int)strlen(prefix) + (sign != 0);
     int zeros = sp->precision > n ? sp->precision - n : 0;
     if (sp->precision < 0 && sp->zero && !sp->left && sp->width > n + prefix_len)
@@ -158,7 +169,7 @@ int vsnprintf(char *buf, size_t size, const char *f, va_list args)
             put_number(&o, &sp, (unsigned long)va_arg(ap, void *), 16, 0);
             break;
         case 's': put_string(&o, &sp, va_arg(ap, const char *)); break;
-        case 'c': put(&o, (char)va_arg(ap, int)); break;
+        case 'c': put_char(&o, &sp, (char)va_arg(ap, int)); break;
         case '%': put(&o, '%'); break;
         case 0: f--; /* fall through */
         default: put(&o, '?');

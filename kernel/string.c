@@ -3,10 +3,12 @@
 #include <kernel/string.h>
 #include <mm/kmem.h>
 
+typedef uint64_t __attribute__((aligned(1), may_alias)) unaligned_word;
+
 int memcmp(const void *a, const void *b, size_t n)
 {
     const unsigned char *p = a, *q = b;
-    while (n >= 8 && *(const uint64_t *)p == *(const uint64_t *)q)
+    while (n >= 8 && *(const unaligned_word *)p == *(const unaligned_word *)q)
         p += 8, q += 8, n -= 8;
     for (; n; n--, p++, q++)
         if (*p != *q)

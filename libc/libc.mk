@@ -1,5 +1,6 @@
-# Builds build/libc/libc.a, crt1.o and the headers: musl, with the files under libc/overlay in place of the
-# ones of the same name, and libc/string and libc/malloc in place of its string functions and allocator.
+# Builds build/libc/libc.a, crt1.o and the headers: musl, with the files under libc/overlay in place
+# of the ones of the same name, and libc/string and libc/malloc in place of its string functions and
+# allocator.
 #
 # Included by the top-level Makefile; also works alone: make -f libc/libc.mk
 
@@ -50,8 +51,8 @@ LIBC_STRING_OBJS := $(libc_string:%.c=$(LIBC_OUT)/obj/string/%.o)
 LIBC_MALLOC_OBJS := $(if $(filter mimalloc,$(LIBC_MALLOC)),$(LIBC_OUT)/obj/mimalloc.o)
 LIBC_OBJS := $(LIBC_MUSL_OBJS) $(LIBC_OVER_OBJS) $(LIBC_STRING_OBJS) $(LIBC_MALLOC_OBJS)
 
-# -fPIE and not -fPIC: all is in one image, so data is reached directly and not through a table, and calls
-# are direct. No unwind tables: the kernel's back traces go by frame pointers of its own code.
+# -fPIE and not -fPIC: all is in one image, so data is reached directly and not through a table, and
+# calls are direct. No unwind tables: the kernel's back traces go by frame pointers of its own code.
 LIBC_CPPFLAGS := -nostdinc -D_XOPEN_SOURCE=700 -Ilibc/overlay/arch -I$(MUSL)/arch/x86_64 \
 	-I$(MUSL)/arch/generic -I$(LIBC_OUT)/internal -I$(MUSL)/src/include -I$(MUSL)/src/internal \
 	-I$(LIBC_OUT)/include -I$(MUSL)
@@ -123,8 +124,8 @@ $(LIBC_A): $(LIBC_OBJS)
 
 -include $(LIBC_OBJS:.o=.d) $(LIBC_CRT:.o=.d)
 
-# The very objects of our string functions, under other names, in a program for the host; and a program with our
-# whole libc, on the host's system calls.
+# The very objects of our string functions, under other names, in a program for the host; and a
+# program with our whole libc, on the host's system calls.
 .PHONY: libc-test
 libc-test: $(LIBC_OUT)/test/strings $(LIBC_OUT)/test/posix
 	$(LIBC_OUT)/test/strings

@@ -24,8 +24,6 @@ struct mutex_waiter {
     _Atomic bool woken;
 };
 
-static bool queue_empty(struct mutex *m) { return !m->queue && !atomic_load_explicit(&m->incoming, memory_order_seq_cst); }
-
 /* Only with the right to pop: as the holder in unlock, or after winning the hand-off. */
 static struct mutex_waiter *pop(struct mutex *m)
 {
@@ -108,7 +106,8 @@ static __attribute__((noinline)) void unlock_slow(struct mutex *m)
         }
         unsigned token = ++m->sequence ? m->sequence : ++m->sequence; /* never 0 */
         atomic_store_explicit(&m->handoff, token, memory_order_seq_cst);
-        if (queue_empty(m))
+        /* queue was empty and is not ours any more; incoming says whether somebody came meanwhile */
+        if (!atomic_load_explicit(&m->incoming, memory_order_seq_cst))
             return; /* the locker on its way will find the token */
         if (!atomic_compare_exchange_strong_explicit(&m->handoff, &token, 0, memory_order_seq_cst, memory_order_relaxed))
             return; /* somebody took it */
@@ -118,10 +117,8 @@ static __attribute__((noinline)) void unlock_slow(struct mutex *m)
 void mutex_unlock(struct mutex *m)
 {
     atomic_store_explicit(&m->owner, NULL, memory_order_relaxed);
-    if (unlikely(atomic_fetch_sub_explicit(&m->count, 1, memory_order_release) != 1)) {
-        atomic_thread_fence(memory_order_acquire); /* queue: what the last popper left */
+    if (unlikely(atomic_fetch_sub_explicit(&m->count, 1, memory_order_release) != 1))
         unlock_slow(m);
-    }
 }
 
 bool mutex_held(const struct mutex *m)

@@ -1,4 +1,7 @@
-/* Prints a line and ends with its first argument as status: the smallest program that shows it all works. */
+/*
+ * Prints a line and ends with its first argument as status: the smallest program that shows it all
+ * works.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -11,7 +11,12 @@ typedef uint64_t paddr_t;
 #define PAGE_SIZE 4096ul
 #define HUGE_PAGE_SIZE (2ul << 20)
 #define HUGE_PAGE_ORDER 9
+#ifdef HOST_DIRECT_MAP /* unit tests with physical memory of their own */
+extern uint64_t host_direct_map;
+#define DIRECT_MAP_BASE host_direct_map
+#else
 #define DIRECT_MAP_BASE 0xffff800000000000ul
+#endif
 #define IMAGE_BASE 0xffffffff80000000ul /* image virtual = physical + IMAGE_BASE */
 
 static inline void *phys_to_virt(paddr_t p) { return (void *)(p + DIRECT_MAP_BASE); }

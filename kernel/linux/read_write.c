@@ -12,7 +12,7 @@
 
 static bool readable(struct file *f)
 {
-    return (atomic_load_explicit(&f->flags, memory_order_relaxed) & (O_ACCMODE | O_PATH)) != O_WRONLY;
+    return !(atomic_load_explicit(&f->flags, memory_order_relaxed) & (O_WRONLY | O_PATH));
 }
 
 static bool writable(struct file *f)
@@ -23,8 +23,7 @@ static bool writable(struct file *f)
 static ssize_t do_read(struct file *f, const struct iovec *iov, int count, off_t pos)
 {
     if (unlikely(!f->ops->readv || !readable(f)))
-        return f->ops->readv || atomic_load_explicit(&f->flags, memory_order_relaxed) & O_PATH ? -EBADF
-                                                                                             : -EINVAL;
+        return readable(f) ? -EINVAL : -EBADF;
     return f->ops->readv(f, iov, count, pos);
 }
 

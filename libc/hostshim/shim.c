@@ -1,7 +1,8 @@
 /*
- * The kernel's side of the contract, by real Linux system calls: test only. The same application objects and
- * the same libc.a that go into an image link with this into a static Linux program, which can be run, counted
- * and debugged on the host. Cancellation by signal works as well, because Linux interrupts the call.
+ * The kernel's side of the contract, by real Linux system calls: test only. The same application
+ * objects and the same libc.a that go into an image link with this into a static Linux program,
+ * which can be run, counted and debugged on the host. Cancellation by signal works as well, because
+ * Linux interrupts the call.
  */
 #include <stddef.h>
 
@@ -31,7 +32,9 @@ static long no_process(void)
     return -38;
 }
 
-/* A stub for each number: 16 bytes, so that the table can be made by arithmetic in the assembler. */
+/*
+ * A stub for each number: 16 bytes, so that the table can be made by arithmetic in the assembler.
+ */
 __asm__(".text\n"
         ".balign 16\n"
         "shim_stubs:\n"

@@ -1,8 +1,9 @@
 /*
  * The image's allocator: mimalloc, as malloc() and all of its relatives.
  *
- * Chosen by measurement (libc/README.md): fewer instructions than musl's mallocng and than jemalloc, smaller
- * than jemalloc, and memory is taken from the kernel lazily and given back by madvise(MADV_DONTNEED).
+ * Chosen by measurement (libc/README.md): fewer instructions than musl's mallocng and than
+ * jemalloc, smaller than jemalloc, and memory is taken from the kernel lazily and given back by
+ * madvise(MADV_DONTNEED).
  */
 #define _GNU_SOURCE
 #include <stddef.h>
@@ -26,7 +27,9 @@ void *__libc_calloc(size_t n, size_t m) { return mi_calloc(n, m); }
 void *__libc_realloc(void *p, size_t n) { return mi_realloc(p, n); }
 void __libc_free(void *p) { mi_free(p); }
 
-/* Redis asks for the size of each block that it allocates or frees: the common case, and no check. */
+/*
+ * Redis asks for the size of each block that it allocates or frees: the common case, and no check.
+ */
 size_t malloc_usable_size(void *p)
 {
     if (!p)
@@ -45,8 +48,9 @@ static bool give_back(mi_heap_t *heap, mi_page_queue_t *queue, mi_page_t *page, 
 }
 
 /*
- * A thread has nothing to do. mimalloc returns free memory to the kernel only as it is asked for more, so after a burst
- * what it kept would stay. Does nothing if no page of this thread's heap has come or gone since last time.
+ * A thread has nothing to do. mimalloc returns free memory to the kernel only as it is asked for
+ * more, so after a burst what it kept would stay. Does nothing if no page of this thread's heap has
+ * come or gone since last time.
  */
 void __malloc_idle(void)
 {

@@ -1,6 +1,7 @@
 /*
- * Up to 128 bytes: all is loaded before anything is stored, from both ends to the middle, so there is no loop
- * and overlap does no harm. Longer: 64 bytes a turn; very long: the processor's own copy.
+ * Up to 128 bytes: all is loaded before anything is stored, from both ends to the middle, so there
+ * is no loop and overlap does no harm. Longer: 64 bytes a turn; very long: the processor's own
+ * copy.
  */
 #include <string.h>
 #include "sse.h"
@@ -53,8 +54,8 @@ void *memcpy(void *restrict dest, const void *restrict src, size_t n)
 
 long_copy:;
     /*
-     * Stores are aligned. The first and the last 16 bytes were loaded above and are stored at the end, so that
-     * memmove may come here if dest is below src.
+     * Stores are aligned. The first and the last 16 bytes were loaded above and are stored at the
+     * end, so that memmove may come here if dest is below src.
      */
     char *end = d + n - 16;
     size_t skip = 16 - ((uintptr_t)d & 15);

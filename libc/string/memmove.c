@@ -7,7 +7,9 @@ void *memmove(void *dest, const void *src, size_t n)
     char *d = dest;
     const char *s = src;
 
-    /* Our memcpy is right with any overlap up to 128 bytes, and if dest does not begin within src. */
+    /*
+     * Our memcpy is right with any overlap up to 128 bytes, and if dest does not begin within src.
+     */
     if (n <= 128 || (uintptr_t)d - (uintptr_t)s >= n)
         return memcpy(dest, src, n);
 

@@ -1,9 +1,9 @@
 /*
- * Sixteen bytes at a time, with what every x86-64 has. GCC's vector types and builtins, because musl is built
- * without the compiler's own headers.
+ * Sixteen bytes at a time, with what every x86-64 has. GCC's vector types and builtins, because
+ * musl is built without the compiler's own headers.
  *
- * Two ways to read a string whose end is not known: an aligned load never crosses a page, so it may read beyond
- * the end; an unaligned load may do so only if it stays in its page (sse_in_page).
+ * Two ways to read a string whose end is not known: an aligned load never crosses a page, so it may
+ * read beyond the end; an unaligned load may do so only if it stays in its page (sse_in_page).
  */
 #ifndef SINGLET_SSE_H
 #define SINGLET_SSE_H

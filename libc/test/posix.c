@@ -1,6 +1,6 @@
 /*
- * What our lower edge of musl changes, seen from above: threads, cancellation, signals, clocks, processes, memory. Runs on
- * the host (libc-test) and, unchanged, in a guest. TAP.
+ * What our lower edge of musl changes, seen from above: threads, cancellation, signals, clocks,
+ * processes, memory. Runs on the host (libc-test) and, unchanged, in a guest. TAP.
  */
 #define _GNU_SOURCE
 #include <errno.h>

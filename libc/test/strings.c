@@ -1,6 +1,7 @@
 /*
- * libc/string against naive models, on the host: every length and alignment around the sizes where the code
- * changes its way, at the very end of a page that is followed by one that must not be touched. TAP.
+ * libc/string against naive models, on the host: every length and alignment around the sizes where
+ * the code changes its way, at the very end of a page that is followed by one that must not be
+ * touched. TAP.
  */
 #define _GNU_SOURCE
 #include <stdint.h>

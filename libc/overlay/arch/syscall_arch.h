@@ -1,9 +1,10 @@
 /*
  * System calls as plain function calls.
  *
- * The kernel exports a table of functions, one for each Linux system-call number. With a constant number,
- * which is what musl nearly always has, a call becomes `call *singlet_syscall_table+8*n(%rip)`: no trap,
- * and only the arguments that there are. Functions follow the C ABI and return -errno.
+ * The kernel exports a table of functions, one for each Linux system-call number. With a constant
+ * number, which is what musl nearly always has, a call becomes `call
+ * *singlet_syscall_table+8*n(%rip)`: no trap, and only the arguments that there are. Functions
+ * follow the C ABI and return -errno.
  */
 #define __SYSCALL_LL_E(x) (x)
 #define __SYSCALL_LL_O(x) (x)

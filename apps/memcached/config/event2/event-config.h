@@ -1,6 +1,7 @@
 /*
- * What libevent's configure script would find, for musl on x86_64. Only the epoll backend is there. Thread support
- * is off: each of memcached's threads has an event base of its own, which memcached asks to have no lock.
+ * What libevent's configure script would find, for musl on x86_64. Only the epoll backend is there.
+ * Thread support is off: each of memcached's threads has an event base of its own, which memcached
+ * asks to have no lock.
  */
 #ifndef EVENT2_EVENT_CONFIG_H_INCLUDED_
 #define EVENT2_EVENT_CONFIG_H_INCLUDED_

@@ -1,7 +1,7 @@
 /*
- * musl's, with two differences: no fallback for old kernels, and a thread that has waited in vain for its whole
- * timeout lets the allocator give back what is free. A server's periodic timer thus does so when it is idle, and
- * never when it is busy.
+ * musl's, with two differences: no fallback for old kernels, and a thread that has waited in vain
+ * for its whole timeout lets the allocator give back what is free. A server's periodic timer thus
+ * does so when it is idle, and never when it is busy.
  */
 #include <sys/epoll.h>
 #include <signal.h>

@@ -1,4 +1,5 @@
-# sa_restorer: the kernel calls a handler as a function, so this runs only if a handler returns through it.
+# sa_restorer: the kernel calls a handler as a function, so this runs only if a handler returns
+# through it.
 .hidden singlet_syscall_table
 .global __restore_rt
 .hidden __restore_rt

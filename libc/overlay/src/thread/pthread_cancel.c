@@ -1,8 +1,9 @@
 /*
- * musl's file, with two differences. The handler of SIGCANCEL is installed without SA_RESTART, so that a call
- * which it interrupts returns -EINTR and its cancellation point sees the request; musl lets the handler move
- * the program counter out of a `syscall` instruction, which we do not have. And a thread that has disabled
- * cancellation is not sent the signal, so that it sees no EINTR; see pthread_setcancelstate.c.
+ * musl's file, with two differences. The handler of SIGCANCEL is installed without SA_RESTART, so
+ * that a call which it interrupts returns -EINTR and its cancellation point sees the request; musl
+ * lets the handler move the program counter out of a `syscall` instruction, which we do not have.
+ * And a thread that has disabled cancellation is not sent the signal, so that it sees no EINTR; see
+ * pthread_setcancelstate.c.
  */
 #define _GNU_SOURCE
 #include <signal.h>

@@ -1,9 +1,9 @@
 # long __syscall_cp_asm(volatile int *cancel, nr, a, b, c, d, e, f): a cancellation point.
 #
-# A request that came before is seen in *cancel. One that comes while an interrupt finds this thread between
-# __cp_begin and __cp_end is acted on by cancel_handler, which moves the saved program counter to __cp_cancel.
-# One that comes inside the kernel makes a blocked call return -EINTR, and __syscall_cp_c looks at *cancel
-# again. So none is lost.
+# A request that came before is seen in *cancel. One that comes while an interrupt finds this thread
+# between __cp_begin and __cp_end is acted on by cancel_handler, which moves the saved program
+# counter to __cp_cancel. One that comes inside the kernel makes a blocked call return -EINTR, and
+# __syscall_cp_c looks at *cancel again. So none is lost.
 
 .global __cp_begin
 .hidden __cp_begin

@@ -1,4 +1,7 @@
-/* A direct call of the kernel's function, which reads the TSC: no vDSO, no fallback for old kernels. */
+/*
+ * A direct call of the kernel's function, which reads the TSC: no vDSO, no fallback for old
+ * kernels.
+ */
 #include <time.h>
 #include "syscall.h"
 
