@@ -1,6 +1,7 @@
 # Singlet: `make` builds the images, `make run` starts one, `make test` tests, `make bench` measures. See README.md.
 BUILD := build
 APPS  := redis memcached hello
+TEST_APPS := tests crash
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
@@ -60,7 +61,7 @@ $(BUILD)/apps/$(1)/link.rsp: FORCE $(LIBC_A) $(LIBC_CRT)
 $(BUILD)/$(1).elf: $(BUILD)/apps/$(1)/link.rsp $(BUILD)/kernel.o $(LIBC_A) $(LIBC_CRT) arch/x86_64/image.lds scripts/link-image
 	scripts/link-image $(BUILD) $(1)
 endef
-$(foreach app,$(APPS),$(eval $(call APP_RULES,$(app))))
+$(foreach app,$(APPS) $(TEST_APPS),$(eval $(call APP_RULES,$(app))))
 
 $(BUILD)/compile_commands.json: Makefile $(KERNEL_C)
 	@scripts/compile-commands $(CURDIR) "$(CC) $(KERNEL_CPPFLAGS) $(KERNEL_CFLAGS)" $(KERNEL_C) > $@
@@ -93,8 +94,9 @@ $(BUILD)/%.iso: $(BUILD)/%.elf scripts/mkiso
 # ---- Tests and measurements
 
 include tests/unit/unit.mk
+include tests/guest/guest.mk
 
-test: all $(BUILD)/redis.iso
+test: all $(BUILD)/redis.iso $(TEST_APPS:%=$(BUILD)/%.elf) $(GUEST_HOST)/tests
 	@scripts/setup test
 	+@$(MAKE) --no-print-directory unit-programs
 	prove $(UNIT_TESTS) tests/system/*.t

@@ -13,6 +13,8 @@
 #include <kernel/console.h>
 #include <kernel/init.h>
 #include <kernel/log.h>
+#include <kernel/option.h>
+#include <fs/vfs.h>
 #include <kernel/main.h>
 #include <kernel/panic.h>
 #include <kernel/program.h>
@@ -24,8 +26,16 @@
 
 #define USAGE_STATUS 2 /* exit status for a wrong command line */
 
+static const char *working_directory = "/";
 static char *words[CMDLINE_MAX_WORDS + 1];
 static int word_count, program_index;
+
+static int set_cwd(const char *value)
+{
+    working_directory = value;
+    return *value ? 0 : -EINVAL;
+}
+OPTION(cwd, .name = "cwd", .argument = "PATH", .help = "the program's working directory", .handle = set_cwd);
 
 static void read_command_line(void)
 {
@@ -63,6 +73,11 @@ static void init_thread(void *arg)
     init_run(INIT_LATE);
     if (console_install_stdio())
         panic("init: no console");
+    int err = vfs_chdir(working_directory);
+    if (err) {
+        report_printf("command line: --cwd=%s: error %d\n", working_directory, -err);
+        machine_power_off(USAGE_STATUS);
+    }
     log_info("boot: starting %s", words[program_index]);
     program_start(words + program_index, cmdline_environment());
 }
@@ -80,6 +95,7 @@ void kernel_main(void)
                       boot_info.image_end >> 10);
         machine_power_off(1);
     }
+    page_init_rest(&boot_info);
     kmem_init();
     (void)acpi_init(); /* without ACPI: the PC's defaults */
     if (irq_init())

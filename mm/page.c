@@ -23,6 +23,7 @@
 #define WORDS (BLOCK_PAGES / 64)
 #define CACHE_MAX 32u
 #define CACHE_BATCH 16u
+#define BOOT_MAPPED (1ull << 30) /* what the boot tables map */
 #define LOW_RESERVED 0x10000ul /* page 0 means "none"; the rest is for starting other CPUs */
 
 struct block {
@@ -363,7 +364,7 @@ int page_init(const struct boot_info *info)
     paddr_t tables = 0; /* behind the image if they fit there */
     for (unsigned i = 0; i < info->range_count && !tables; i++) {
         paddr_t start = MAX(info->ranges[i].start, ALIGN_UP(info->image_end, PAGE_SIZE));
-        if (start + size <= MIN(info->ranges[i].end, 1ull << 30))
+        if (start + size <= MIN(info->ranges[i].end, BOOT_MAPPED))
             tables = start;
     }
     if (!tables)
@@ -375,10 +376,11 @@ int page_init(const struct boot_info *info)
         blocks[info->ranges[i].start >> BLOCK_SHIFT].prev = NULL;
         blocks[(info->ranges[i].end - 1) >> BLOCK_SHIFT].prev = NULL;
     }
-    struct boot_range reserved[] = {{0, LOW_RESERVED}, {info->image_start, tables + size}};
+    paddr_t image = ALIGN_DOWN(info->image_start, PAGE_SIZE), image_end = ALIGN_UP(info->image_end, PAGE_SIZE);
+    struct boot_range reserved[] = {{0, LOW_RESERVED}, {image, tables + size}};
     unsigned n = 2;
-    struct boot_range far[] = {{0, LOW_RESERVED}, {info->image_start, info->image_end}, {tables, tables + size}};
-    bool near = tables == ALIGN_UP(info->image_end, PAGE_SIZE);
+    struct boot_range far[] = {{0, LOW_RESERVED}, {image, image_end}, {tables, tables + size}};
+    bool near = tables == image_end;
     const struct boot_range *r = near ? reserved : far;
     if (!near)
         n = 3;
@@ -388,6 +390,13 @@ int page_init(const struct boot_info *info)
         blocks[MIN(r[i].end >> BLOCK_SHIFT, block_count - 1)].prev = NULL;
     }
     for (unsigned i = 0; i < info->range_count; i++)
-        add_range_without(info->ranges[i].start, info->ranges[i].end, r, n);
+        add_range_without(info->ranges[i].start, MIN(info->ranges[i].end, BOOT_MAPPED), r, n);
     return 0;
+}
+
+void page_init_rest(const struct boot_info *info)
+{
+    for (unsigned i = 0; i < info->range_count; i++)
+        if (info->ranges[i].end > BOOT_MAPPED)
+            add_free(MAX(info->ranges[i].start, BOOT_MAPPED), info->ranges[i].end);
 }

@@ -519,6 +519,15 @@ bool vm_resident(uint64_t address, uint64_t length, uint8_t *vector)
     return all;
 }
 
+/* A page could not be had: says who holds the memory, once in a while. */
+static void report_shortage(uint64_t address)
+{
+    static _Atomic unsigned reports;
+    if (atomic_fetch_add_explicit(&reports, 1, memory_order_relaxed) < 8)
+        log_error("out of memory at %#lx: %lu KiB in all, %lu KiB free, the program has %lu KiB, the kernel's heap %lu KiB", address,
+                  page_total_bytes() >> 10, page_free_bytes() >> 10, resident_bytes >> 10, kmem_held_bytes() >> 10);
+}
+
 static int fill_anonymous(struct area *a, uint64_t address)
 {
     uint64_t huge = ALIGN_DOWN(address, HUGE_PAGE_SIZE), free = page_free_bytes();
@@ -535,8 +544,10 @@ static int fill_anonymous(struct area *a, uint64_t address)
         }
     }
     paddr_t page = free > user_reserve() ? page_alloc(0) : 0;
-    if (!page)
+    if (!page) {
+        report_shortage(address);
         return -ENOMEM;
+    }
     memset(phys_to_virt(page), 0, PAGE_SIZE);
     int err = paging_map(ALIGN_DOWN(address, PAGE_SIZE), page, 0, paging_flags(a->flags));
     if (err) {

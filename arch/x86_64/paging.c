@@ -7,6 +7,7 @@
    Entries are installed by compare-and-swap from zero: of two CPUs that fault on the same page one wins, and the other gets -EEXIST. Tables of the kernel area
    and the direct map are never freed; those of the application's area by munmap. */
 #include <arch/boot.h>
+#include <arch/cpu.h>
 #include <arch/paging.h>
 #include <asm/errno.h>
 #include <kernel/boot.h>
@@ -195,8 +196,10 @@ static bool table_empty(pte_t *t)
     return true;
 }
 
+/* The tables are freed after the flush: until then the CPU may walk them. Meanwhile they are linked by their first entry, which is not present. */
 void paging_free_tables(uint64_t start, uint64_t end)
 {
+    paddr_t unused = 0;
     for (int level = 1; level <= 2; level++) { /* page tables, then directories */
         uint64_t span = PAGE_SIZE << (level * 9);
         for (uint64_t va = ALIGN_DOWN(start, span); va < end; va += span) {
@@ -213,23 +216,28 @@ void paging_free_tables(uint64_t start, uint64_t end)
             if (l != level || !(v & P) || (v & PS) || !table_empty(table_of(v)))
                 continue;
             set(e, 0);
-            page_free(v & FRAME, 0);
+            set(&table_of(v)[0], unused);
+            unused = v & FRAME;
         }
     }
-    /* Paging-structure caches may hold the freed tables: one full flush. */
-    uint64_t cr3;
-    __asm__ volatile("movq %%cr3, %0; movq %0, %%cr3" : "=r"(cr3)::"memory");
+    if (!unused)
+        return;
+    cpu_flush_all(); /* paging-structure caches, too */
+    while (unused) {
+        paddr_t table = unused;
+        unused = get(&table_of(table)[0]);
+        page_free(table, 0);
+    }
 }
 
 void paging_flush(uint64_t start, uint64_t end)
 {
     if (end - start > 64 * PAGE_SIZE && !(start >> 63)) {
-        uint64_t cr3;
-        __asm__ volatile("movq %%cr3, %0; movq %0, %%cr3" : "=r"(cr3)::"memory");
+        cpu_flush_all();
         return;
     }
     for (uint64_t va = start; va < end; va += PAGE_SIZE)
-        __asm__ volatile("invlpg (%0)" ::"r"(va) : "memory");
+        cpu_flush_page(va);
 }
 
 static bool has_gib_pages(void)

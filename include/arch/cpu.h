@@ -41,6 +41,13 @@ static inline void irq_enable(void) { __asm__ volatile("sti" ::: "memory"); }
 static inline void irq_disable(void) { __asm__ volatile("cli" ::: "memory"); }
 /* Interrupts on and halt, without a gap in which one could be lost. */
 static inline void irq_enable_and_halt(void) { __asm__ volatile("sti; hlt" ::: "memory"); }
+/* Address translations that the CPU remembers: of one page, and of all pages that are not global, with the tables on the way. */
+static inline void cpu_flush_page(uint64_t va) { __asm__ volatile("invlpg (%0)" ::"r"(va) : "memory"); }
+static inline void cpu_flush_all(void)
+{
+    uint64_t cr3;
+    __asm__ volatile("movq %%cr3, %0; movq %0, %%cr3" : "=r"(cr3)::"memory");
+}
 static inline void cpu_relax(void) { __asm__ volatile("pause"); }
 
 /* Base of FS: the application's TLS. */

@@ -7,6 +7,8 @@
 /* Takes over all RAM of info except the first 64 KiB, the image, and its own tables, which it puts behind the image (or elsewhere below 1 GiB).
    The cost depends on the number of ranges, plus one bit for each 2 MiB. 0 or -ENOMEM. */
 int page_init(const struct boot_info *info);
+/* page_init hands out what the boot page tables map, the first GiB; this adds the rest, once all is mapped. */
+void page_init_rest(const struct boot_info *info);
 void kmem_init(void);
 
 #endif

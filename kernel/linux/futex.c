@@ -159,14 +159,16 @@ static long futex_requeue(int *from, int *to, int wake, int move, bool compare, 
         next = TAILQ_NEXT(w, link);
         if (w->address != from)
             continue;
-        TAILQ_REMOVE(&a->waiters, w, link);
         w->address = to;
+        moved++;
+        if (a == b) /* it stays where it is, so that the loop ends even if from is to */
+            continue;
+        TAILQ_REMOVE(&a->waiters, w, link);
         TAILQ_INSERT_TAIL(&b->waiters, w, link);
         atomic_store_explicit(&w->bucket, b, memory_order_release);
-        moved++;
     }
     unlock_two(a, b);
-    return compare ? woken + moved : woken;
+    return woken + moved; /* futex(2) says otherwise of REQUEUE, but Linux counts both for both */
 }
 
 /* FUTEX_WAKE_OP: changes *second, wakes on first, and on second if its old value compares true. */

@@ -80,29 +80,32 @@ static void app_thread_end(int status)
         kfree(a);
 }
 
-_Noreturn void thread_returned(int status)
+/* The end happens on the kernel stack: as soon as the joiner's futex is cleared, the thread's own stack may go away under it. */
+static _Noreturn void on_kernel_stack(void (*fn)(long, long), long a, long b)
 {
-    app_thread_end(status);
+    uint64_t top = thread_current()->kernel_stack_top;
+    __asm__ volatile("movq %0, %%rsp; xorl %%ebp, %%ebp; call *%1" ::"r"(top), "r"(fn), "D"(a), "S"(b) : "memory");
+    __builtin_unreachable();
+}
+
+static _Noreturn void end_on_kernel_stack(long status, long unused)
+{
+    app_thread_end((int)status);
     thread_exit();
 }
+
+_Noreturn void thread_returned(int status) { on_kernel_stack(end_on_kernel_stack, status, 0); }
 
 SYSCALL(exit, 1, "status", SYSCALL_COMPLETE)
 long sys_exit(int status) { thread_returned(status); }
 
-/* On the kernel stack: the thread's own stack goes away under it. */
-static _Noreturn void exit_unmap_on_kernel_stack(void *base, size_t size)
+static _Noreturn void unmap_on_kernel_stack(long base, long size)
 {
-    (void)vm_unmap((uint64_t)base, size);
-    thread_returned(0);
+    (void)vm_unmap((uint64_t)base, (uint64_t)size);
+    end_on_kernel_stack(0, 0);
 }
 
-_Noreturn void singlet_exit_unmap(void *base, size_t size)
-{
-    uint64_t top = thread_current()->kernel_stack_top;
-    __asm__ volatile("movq %0, %%rsp; xorl %%ebp, %%ebp; call *%1"
-                     :: "r"(top), "r"(exit_unmap_on_kernel_stack), "D"(base), "S"(size) : "memory");
-    __builtin_unreachable();
-}
+_Noreturn void singlet_exit_unmap(void *base, size_t size) { on_kernel_stack(unmap_on_kernel_stack, (long)base, (long)size); }
 
 SYSCALL(clone, 5, "flags, stack, parent_tid, child_tid, tls", SYSCALL_PARTIAL) /* threads of linked programs use singlet_clone */
 long sys_clone(unsigned long flags) { return -ENOSYS; }

@@ -83,7 +83,7 @@ static void requeue(void)
 {
     struct wait w = {FUTEX_WAIT, 0};
     start_waiters(5, &w, 0);
-    equal(futex(&word, FUTEX_REQUEUE, 1, (void *)2, &other, 0), 1, "REQUEUE wakes one, moves two");
+    equal(futex(&word, FUTEX_REQUEUE, 1, (void *)2, &other, 0), 3, "REQUEUE wakes one, moves two, counts both");
     check(eventually(returned == 1), "one returns");
     equal(futex(&other, FUTEX_WAKE, 10, NULL, NULL, 0), 2, "two are woken at the other address");
     equal(futex(&word, FUTEX_CMP_REQUEUE, 0, (void *)10, &other, 0), 2, "CMP_REQUEUE counts the moved, too");

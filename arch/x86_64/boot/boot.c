@@ -25,10 +25,10 @@ struct pvh_memmap_entry {
 struct mb2_tag {
     uint32_t type, size;
 };
-struct mb2_mmap_entry {
+struct mb2_mmap_entry { /* packed: the loader says how long entries are, so their alignment is not sure */
     uint64_t addr, size;
     uint32_t type, reserved;
-};
+} __attribute__((packed));
 
 /* The boot page tables map the first GiB at its physical addresses. */
 static const void *low(uint64_t phys) { return (const void *)phys; }
@@ -48,6 +48,8 @@ static void copy_cmdline(const char *s, size_t max)
 static void add_range(uint64_t start, uint64_t size)
 {
     uint64_t end = start + size < start ? ~0ull : start + size;
+    if (start >= PHYS_MAX)
+        return;
     start = ALIGN_UP(start, PAGE_SIZE);
     end = ALIGN_DOWN(end, PAGE_SIZE);
     if (start >= end || start >= PHYS_MAX)
@@ -87,7 +89,7 @@ static void read_multiboot2(const uint8_t *info)
 {
     boot_info.protocol = "Multiboot2";
     uint32_t total = *(const uint32_t *)info;
-    for (uint32_t at = 8; at + sizeof(struct mb2_tag) <= total;) {
+    for (uint64_t at = 8; at + sizeof(struct mb2_tag) <= total;) { /* 64 bits: sizes near 2^32 must not wrap */
         const struct mb2_tag *tag = (const void *)(info + at);
         const uint8_t *body = (const uint8_t *)(tag + 1);
         if (tag->type == 0 || tag->size < sizeof(*tag) || tag->size > total - at)
@@ -97,17 +99,18 @@ static void read_multiboot2(const uint8_t *info)
             copy_cmdline((const char *)body, len);
         } else if (tag->type == 6 && len >= 8) {
             uint32_t entry_size = *(const uint32_t *)body;
-            for (uint32_t o = 8; entry_size >= sizeof(struct mb2_mmap_entry) && o + entry_size <= len; o += entry_size) {
+            for (uint64_t o = 8; entry_size >= sizeof(struct mb2_mmap_entry) && o + entry_size <= len; o += entry_size) {
                 const struct mb2_mmap_entry *e = (const void *)(body + o);
                 if (e->type == MEMORY_RAM)
                     add_range(e->addr, e->size);
             }
-        } else if (tag->type == 14 || tag->type == 15) { /* a copy of the RSDP lies in the tag: keep it where it is not overwritten */
+        } else if ((tag->type == 14 && !boot_info.rsdp) || tag->type == 15) { /* 15 is of ACPI 2.0 and preferred */
+            /* A copy of the RSDP lies in the tag: keep it where it is not overwritten. */
             static uint8_t rsdp[64];
             memcpy(rsdp, body, MIN(len, sizeof(rsdp)));
             boot_info.rsdp = virt_to_phys(rsdp);
         }
-        at += ALIGN_UP(tag->size, 8u);
+        at += ALIGN_UP((uint64_t)tag->size, 8u);
     }
 }
 

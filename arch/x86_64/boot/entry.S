@@ -46,6 +46,50 @@ pvh_entry:
     rdtsc
     movl %eax, %ebp
     movl %edx, %esp             /* no stack yet: keep the time of entry in %esp:%ebp */
+
+    /* PVH: is there RAM up to the image's end? Without it nothing below would work, the stack first. (GRUB refuses by itself.) */
+    testl %esi, %esi
+    jnz memory_ok
+    movl 40(%ebx), %ecx         /* memory map: entries of 64-bit address and size, 32-bit type, 32 bits reserved */
+    movl 48(%ebx), %edx         /* their number */
+    testl %ecx, %ecx
+    jz memory_ok                /* version 0: no map; mm finds out */
+1:  subl $1, %edx
+    jb memory_short
+    cmpl $1, 16(%ecx)
+    jne 2f
+    cmpl $0, 4(%ecx)
+    jne 2f
+    movl (%ecx), %eax
+    cmpl $0x200000, %eax
+    ja 2f
+    addl 8(%ecx), %eax
+    jc memory_ok
+    cmpl $0, 12(%ecx)
+    jne memory_ok
+    cmpl $PHYS(__image_end), %eax
+    jae memory_ok
+2:  addl $24, %ecx
+    jmp 1b
+
+memory_short:
+    movl $PHYS(memory_message), %esi
+    movl $0x3f8, %edx
+1:  lodsb
+    testb %al, %al
+    jz 2f
+    outb %al, %dx
+    jmp 1b
+2:  movl $0xf4, %edx            /* isa-debug-exit: status 1 */
+    movb $1, %al
+    outb %al, %dx
+3:  cli
+    hlt
+    jmp 3b
+memory_message:
+    .asciz "boot: not enough memory: the image does not fit\r\n"
+
+memory_ok:
     movl $PHYS(boot_pml4), %eax
     movl %eax, %cr3
     movl $0x6a0, %eax           /* PAE, PGE, OSFXSR, OSXMMEXCPT */
