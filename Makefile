@@ -99,7 +99,7 @@ include tests/guest/guest.mk
 test: all $(BUILD)/redis.iso $(TEST_APPS:%=$(BUILD)/%.elf) $(GUEST_HOST)/tests
 	@scripts/setup test
 	+@$(MAKE) --no-print-directory unit-programs
-	prove $(UNIT_TESTS) tests/system/*.t
+	prove $(UNIT_TESTS) $(UNIT_SCRIPTS) tests/system/*.t
 
 bench: all
 	@scripts/setup bench

@@ -404,6 +404,11 @@ static int move_pages(uint64_t from, uint64_t to, uint64_t length)
             continue;
         }
         uint64_t target = to + (va - from);
+        if (order && paging_has_table(target)) { /* smaller pages that were there left a table */
+            if (paging_split(va))
+                return -ENOMEM;
+            order = 0;
+        }
         if (paging_prepare(target, order))
             return -ENOMEM;
         bool borrowed;
@@ -509,6 +514,20 @@ uint64_t vm_brk(uint64_t end)
     return end;
 }
 
+bool vm_writable(uint64_t address, uint64_t length)
+{
+    extern char __data_start[], __image_end[];
+    if (address >= (uint64_t)__data_start)
+        return address < (uint64_t)__image_end && length <= (uint64_t)__image_end - address;
+    lock_areas();
+    struct area *a = area_at(address);
+    bool ok = covered(address, address + length);
+    for (; ok && a && a->start < address + length; a = RB_NEXT(area_tree, &areas, a))
+        ok = a->flags & VM_WRITE;
+    mutex_unlock(&vm_lock);
+    return ok;
+}
+
 bool vm_resident(uint64_t address, uint64_t length, uint8_t *vector)
 {
     lock_areas();
@@ -582,6 +601,9 @@ static int fill_file(struct area *a, uint64_t address, bool write)
             flags &= ~PAGING_WRITE;
         return paging_map(va, own, 0, flags | PAGING_BORROWED);
     }
+    unsigned have;
+    if (own && paging_lookup(va, NULL, &have) && (have & PAGING_WRITE))
+        return 0; /* another thread's fault made the copy meanwhile */
     paddr_t page = page_free_bytes() > user_reserve() ? page_alloc(0) : 0;
     if (!page)
         return -ENOMEM;

@@ -53,6 +53,21 @@ int address_parse(const struct socket *so, const void *addr, uint32_t len, ip_ad
     return 0;
 }
 
+bool address_is_local(const ip_addr_t *ip)
+{
+    struct netif *n;
+
+    if (ip_addr_isany(ip) || IP_IS_ANY_TYPE_VAL(*ip) || ip_addr_isloopback(ip))
+        return true;
+    NETIF_FOREACH(n) {
+        if (!IP_IS_V6(ip) && ip4_addr_cmp(netif_ip4_addr(n), ip_2_ip4(ip)))
+            return true;
+        if (IP_IS_V6(ip) && netif_get_ip6_addr_match(n, ip_2_ip6(ip)) >= 0)
+            return true;
+    }
+    return false;
+}
+
 /* Writes as much as fits into *len bytes and sets *len to the full length, as Linux does. */
 void address_fill(const struct socket *so, const ip_addr_t *ip, uint16_t port, void *addr, uint32_t *len)
 {

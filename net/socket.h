@@ -140,6 +140,8 @@ int option_put(void *value, uint32_t *len, const void *data, uint32_t size);
 
 /* net/address.c: struct sockaddr_in and sockaddr_in6 to and from lwIP's. */
 int address_parse(const struct socket *so, const void *addr, uint32_t len, ip_addr_t *ip, uint16_t *port);
+/* An address that a socket may be bound to: any, or one of this machine's. */
+bool address_is_local(const ip_addr_t *ip);
 void address_fill(const struct socket *so, const ip_addr_t *ip, uint16_t port, void *addr, uint32_t *len);
 int error_of(err_t err); /* a positive errno */
 

@@ -286,6 +286,18 @@ int tcp_listen_admit(struct tcp_pcb_listen *l)
 
 /* --- Calls --- */
 
+/* Somebody listens at this address: SO_REUSEADDR does not help then. lwIP would say so only in listen. */
+static bool has_listener(const ip_addr_t *ip, uint16_t port)
+{
+    for (struct tcp_pcb_listen *l = tcp_listen_pcbs.listen_pcbs; l != NULL && port != 0; l = l->next) {
+        bool same_family = IP_GET_TYPE(&l->local_ip) == IP_GET_TYPE(ip) || IP_IS_ANY_TYPE_VAL(l->local_ip) || IP_IS_ANY_TYPE_VAL(*ip);
+        if (l->local_port == port && same_family &&
+            (ip_addr_isany(&l->local_ip) || ip_addr_isany(ip) || ip_addr_cmp(&l->local_ip, ip)))
+            return true;
+    }
+    return false;
+}
+
 static int tcp_bind_call(struct socket *so, const void *addr, uint32_t len)
 {
     ip_addr_t ip;
@@ -299,6 +311,10 @@ static int tcp_bind_call(struct socket *so, const void *addr, uint32_t len)
         return -EINVAL;
     if (so->domain == AF_INET6 && IP_IS_V6_VAL(ip) && ip_addr_isany(&ip) && !so->v6only)
         ip = *IP_ANY_TYPE;
+    if (!address_is_local(&ip))
+        return -EADDRNOTAVAIL;
+    if (has_listener(&ip, port))
+        return -EADDRINUSE;
     apply_options(so);
     e = tcp_bind(so->tcp.pcb, &ip, port);
     if (e == ERR_BUF)
@@ -346,7 +362,7 @@ static int tcp_accept_call(struct socket *so, bool nonblock, struct socket **out
 
     while ((c = TAILQ_FIRST(&so->tcp.accept_queue)) == NULL) {
         int err;
-        if (so->tcp.phase != TCP_PHASE_LISTENING)
+        if (so->tcp.phase != TCP_PHASE_LISTENING || so->tcp.fin)
             return -EINVAL;
         if (nonblock)
             return -EAGAIN;
@@ -663,7 +679,8 @@ static uint32_t tcp_poll_call(struct socket *so)
 static int tcp_shutdown_call(struct socket *so, int how)
 {
     if (so->tcp.phase == TCP_PHASE_LISTENING && how != SHUT_WR) {
-        so->tcp.fin = true;
+        so->tcp.fin = true; /* accept returns -EINVAL */
+        socket_notify(so, EPOLLIN | EPOLLRDNORM | EPOLLHUP);
         return 0;
     }
     if (so->tcp.phase != TCP_PHASE_CONNECTED)

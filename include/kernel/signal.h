@@ -9,5 +9,7 @@
 void signal_send_self(int sig);
 /* Replaces the calling thread's mask of blocked signals and returns the former one. */
 uint64_t signal_mask_swap(uint64_t mask);
+/* At the end of a wait with another mask (ppoll and the like): runs the handlers that ended it, if result is -EINTR, then puts the former mask back. */
+void signal_mask_restore(uint64_t old, long result);
 
 #endif

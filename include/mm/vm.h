@@ -33,6 +33,8 @@ int vm_set_huge(uint64_t address, uint64_t length, bool allowed);
 long vm_remap(uint64_t address, uint64_t old_length, uint64_t new_length, unsigned flags, uint64_t new_address);
 /* Sets the end of the heap; returns the end that holds afterwards. */
 uint64_t vm_brk(uint64_t end);
+/* True when the range may be written: all of it in areas with VM_WRITE, or in the image's data. */
+bool vm_writable(uint64_t address, uint64_t length);
 /* True when every page of the range belongs to an area; vector (may be NULL) gets 1 for each resident page. */
 bool vm_resident(uint64_t address, uint64_t length, uint8_t *vector);
 

@@ -40,6 +40,7 @@ struct thread {
     /* Application threads (kernel/linux). */
     struct app_thread *app;      /* NULL for kernel threads */
     _Atomic uint64_t pending_signals;
+    _Atomic uint64_t signals_by_kill; /* of these, the ones sent by kill() */
     uint64_t blocked_signals;    /* this thread only */
 };
 

@@ -80,7 +80,7 @@ static long collect_masked(int epfd, struct epoll_event *events, int max, uint64
         return -EFAULT;
     uint64_t old = signal_mask_swap(*mask);
     long r = collect(epfd, events, max, deadline_ns);
-    signal_mask_swap(old);
+    signal_mask_restore(old, r);
     return r;
 }
 

@@ -72,7 +72,7 @@ long sys_ppoll(struct pollfd *fds, unsigned count, struct timespec64 *timeout, c
         old = signal_mask_swap(*mask);
     long n = checked_poll(fds, count, deadline);
     if (mask)
-        signal_mask_swap(old);
+        signal_mask_restore(old, n);
     if (timeout)
         *timeout = timespec_of_ns(time_left(deadline));
     return n;
@@ -205,7 +205,7 @@ long sys_pselect6(int n, uint64_t *in, uint64_t *out, uint64_t *ex, struct times
         old = signal_mask_swap(*mask);
     long r = do_select(n, &(struct select_sets){in, out, ex}, deadline);
     if (mask)
-        signal_mask_swap(old);
+        signal_mask_restore(old, r);
     if (timeout)
         *timeout = timespec_of_ns(time_left(deadline));
     return r;

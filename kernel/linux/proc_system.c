@@ -37,7 +37,8 @@ static void show_cpuinfo(struct textbuf *t)
         family += r[0] >> 20 & 0xff;
     for (unsigned i = 0; i < percpu_count; i++)
         textbuf_printf(t, "processor\t: %u\nvendor_id\t: %s\ncpu family\t: %u\nmodel\t\t: %u\nmodel name\t: %s\n"
-                          "stepping\t: %u\nphysical id\t: 0\nsiblings\t: %u\ncore id\t\t: %u\ncpu cores\t: %u\n\n",
+                          "stepping\t: %u\nphysical id\t: 0\nsiblings\t: %u\ncore id\t\t: %u\ncpu cores\t: %u\n"
+                          "flags\t\t:%s\n\n",
                        i, cpu_features.vendor, family, model, cpu_features.brand, r[0] & 15, percpu_count, i,
                        percpu_count);
 }

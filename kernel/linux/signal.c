@@ -5,7 +5,7 @@
    the application's stack (or the alternate one) with the interrupted state, as Linux lays it out, and leave the kernel into the handler; rt_sigreturn restores it.
 
    Default actions: terminate (with a report for those that dump core), ignore. Stop and continue do nothing: there is nobody to continue us.
-   SA_RESTART is honoured by the wait that was interrupted only through the caller: system calls return EINTR (partial). */
+   SA_RESTART: the stubs of the calls that Linux restarts (syscall_stubs.S) call again after -EINTR if all handlers that ran have the flag. */
 #include <arch/cpu.h>
 #include <arch/trap_internal.h>
 #include <asm/errno.h>
@@ -82,11 +82,15 @@ bool thread_interrupted(void)
     return atomic_load_explicit(&t->interrupted, memory_order_relaxed) && ready(t);
 }
 
-/* Makes sig pending for t and wakes it if that ends a wait. */
-static void post(struct thread *t, int sig)
+/* Makes sig pending for t and wakes it if that ends a wait. by_kill: SI_USER, not SI_TKILL. */
+static void post(struct thread *t, int sig, bool by_kill)
 {
     if (is_ignored(sig) && !(t->blocked_signals & BIT(sig)))
         return;
+    if (by_kill)
+        atomic_fetch_or_explicit(&t->signals_by_kill, BIT(sig), memory_order_relaxed);
+    else
+        atomic_fetch_and_explicit(&t->signals_by_kill, ~BIT(sig), memory_order_relaxed);
     atomic_fetch_or_explicit(&t->pending_signals, BIT(sig), memory_order_acq_rel);
     if (t->blocked_signals & BIT(sig))
         return;
@@ -95,7 +99,7 @@ static void post(struct thread *t, int sig)
         thread_wake(t);
 }
 
-void signal_send_self(int sig) { post(thread_current(), sig); }
+void signal_send_self(int sig) { post(thread_current(), sig, false); }
 
 uint64_t signal_mask_swap(uint64_t mask)
 {
@@ -126,10 +130,34 @@ static void prepare_action(int sig, struct kernel_action *a, uint64_t *old_mask)
         actions[sig].handler = NULL;
 }
 
-/* Runs the handlers of what is pending, as function calls. Called at the end of a system call (syscall_stubs.S) when interrupted is set. */
-void signal_deliver(void)
+static siginfo_t info_of(struct thread *t, int sig)
+{
+    bool by_kill = atomic_load_explicit(&t->signals_by_kill, memory_order_relaxed) & BIT(sig);
+    siginfo_t info = {.si_signo = sig, .si_code = by_kill ? SI_USER : SI_TKILL};
+    info.si_pid = 1;
+    return info;
+}
+
+/* Calls the handler, on the alternate stack where it is wanted and not in use. */
+static void call_handler(struct thread *t, const struct kernel_action *a, int sig, siginfo_t *info, struct ucontext *context)
+{
+    uint64_t stack = t->app->alt_stack, size = t->app->alt_stack_size, here = (uint64_t)__builtin_frame_address(0);
+    if (!(a->flags & SA_ONSTACK) || !size || here - stack < size) {
+        a->handler(sig, info, context);
+        return;
+    }
+    __asm__ volatile("movq %%rsp, %%rbx; movq %0, %%rsp; call *%1; movq %%rbx, %%rsp"
+                     : "+r"((uint64_t){ALIGN_DOWN(stack + size, 16)})
+                     : "r"(a->handler), "D"((long)sig), "S"(info), "d"(context)
+                     : "rax", "rbx", "rcx", "r8", "r9", "r10", "r11", "memory", "cc");
+}
+
+/* Runs the handlers of what is pending, as function calls. Called at the end of a system call (syscall_stubs.S) when interrupted is set. Returns
+   whether all of them want an interrupted call to be restarted. */
+bool signal_deliver(void)
 {
     struct thread *t = thread_current();
+    bool restart = true;
     int sig;
     while ((sig = take(t))) {
         if (is_ignored(sig))
@@ -138,15 +166,24 @@ void signal_deliver(void)
             terminate(sig);
         struct kernel_action a;
         uint64_t old_mask;
-        siginfo_t info = {.si_signo = sig, .si_code = SI_TKILL};
+        siginfo_t info = info_of(t, sig);
         struct ucontext context = {0};
         prepare_action(sig, &a, &old_mask);
         memcpy(&context.uc_sigmask, &old_mask, sizeof(old_mask));
-        a.handler(sig, &info, &context);
+        call_handler(t, &a, sig, &info, &context);
+        restart = restart && (a.flags & SA_RESTART);
         memcpy(&old_mask, &context.uc_sigmask, sizeof(old_mask)); /* a handler may change the mask it returns to */
         t->blocked_signals = old_mask & ~UNBLOCKABLE;
     }
     note(t);
+    return restart;
+}
+
+void signal_mask_restore(uint64_t old, long result)
+{
+    if (result == -EINTR)
+        (void)signal_deliver();
+    (void)signal_mask_swap(old);
 }
 
 struct signal_frame {
@@ -176,9 +213,8 @@ static bool push_frame(struct trap_frame *f, int sig, int code, uint64_t address
         sp = app->alt_stack + app->alt_stack_size;
     uint64_t xstate = ALIGN_DOWN(sp - cpu_features.xsave_size, 64);
     struct signal_frame *s = (void *)(ALIGN_DOWN(xstate - sizeof(*s), 16) - 8);
-    for (uint64_t at = ALIGN_DOWN((uint64_t)s, PAGE_SIZE); at < sp; at += PAGE_SIZE)
-        if (!vm_resident(at, PAGE_SIZE, NULL))
-            return false; /* a stack that overflowed, and no alternate one */
+    if (!vm_writable((uint64_t)s, sp - (uint64_t)s))
+        return false; /* a stack that overflowed, and no alternate one */
     struct kernel_action a;
     uint64_t old_mask;
     prepare_action(sig, &a, &old_mask);
@@ -240,6 +276,16 @@ _Noreturn void signal_return(struct ucontext *context)
     __builtin_unreachable();
 }
 
+/* POSIX: what is pending when its signal becomes ignored is discarded. */
+static void forget(int sig)
+{
+    struct thread *t;
+    mutex_lock(&threads_lock);
+    TAILQ_FOREACH(t, &all_threads, all_link)
+        atomic_fetch_and_explicit(&t->pending_signals, ~BIT(sig), memory_order_relaxed);
+    mutex_unlock(&threads_lock);
+}
+
 SYSCALL(rt_sigaction, 4, "sig, act, oldact, sigsetsize", SYSCALL_COMPLETE)
 long sys_rt_sigaction(int sig, const struct kernel_action *act, struct kernel_action *old, size_t size)
 {
@@ -250,6 +296,8 @@ long sys_rt_sigaction(int sig, const struct kernel_action *act, struct kernel_ac
     if (act)
         actions[sig] = *act;
     mutex_unlock(&actions_lock);
+    if (act && is_ignored(sig))
+        forget(sig);
     if (old)
         *old = was;
     return 0;
@@ -294,7 +342,7 @@ static long send_to(int tid, int sig)
     struct thread *t = thread_find(tid);
     bool found = t && t->app;
     if (found && sig)
-        post(t, sig);
+        post(t, sig, false);
     mutex_unlock(&threads_lock);
     return found ? 0 : -ESRCH;
 }
@@ -316,7 +364,7 @@ long sys_kill(int pid, int sig)
     if (!sig)
         return 0;
     if (!(self->blocked_signals & BIT(sig))) {
-        post(self, sig);
+        post(self, sig, true);
         return 0;
     }
     mutex_lock(&threads_lock);
@@ -326,7 +374,7 @@ long sys_kill(int pid, int sig)
             target = t;
             break;
         }
-    post(target ? target : self, sig);
+    post(target ? target : self, sig, true);
     mutex_unlock(&threads_lock);
     return 0;
 }
@@ -361,8 +409,7 @@ long sys_rt_sigsuspend(const uint64_t *mask, size_t size)
         else
             thread_wait();
     }
-    signal_deliver();
-    (void)signal_mask_swap(old);
+    signal_mask_restore(old, -EINTR);
     return -EINTR;
 }
 
@@ -388,8 +435,7 @@ long sys_rt_sigtimedwait(const uint64_t *set, siginfo_t *info, const struct time
             atomic_fetch_and_explicit(&t->pending_signals, ~BIT(sig), memory_order_acq_rel);
             (void)signal_mask_swap(old);
             if (info) {
-                memset(info, 0, sizeof(*info));
-                info->si_signo = sig;
+                *info = info_of(t, sig);
             }
             return sig;
         }

@@ -1,5 +1,6 @@
 /* System calls that can be interrupted by a signal go through a stub that runs pending handlers when the call is over. The others are entered directly
-   (syscall_table.c). */
+   (syscall_table.c). RESTART is for the calls that Linux restarts where the handlers have SA_RESTART (signal(7)): it keeps the arguments. */
+#include <asm/errno.h>
 #include <asm/unistd.h>
 #define INTERRUPTED 0   /* offset of interrupted in struct thread: checked in syscall_table.c */
 
@@ -13,6 +14,48 @@
     jne syscall_interrupted
     addq $8, %rsp
     ret
+    .section .rodata.syscall_stubs, "a"
+    .balign 8
+    .quad \nr, 0b
+    .endm
+
+    .macro RESTART nr, args
+    .section .text.syscall_stubs, "ax"
+    .balign 16
+0:  pushq %rdi
+    pushq %rsi
+    pushq %rdx
+    .if \args > 3
+    pushq %rcx
+    pushq %r8
+    pushq %r9
+    subq $8, %rsp
+    .endif
+    call *syscall_functions + 8 * \nr(%rip)
+    movq %gs:8, %rcx
+    cmpb $0, INTERRUPTED(%rcx)
+    jne 2f
+1:  addq $(3 + (\args > 3) * -4) * 8, %rsp
+    ret
+2:  pushq %rax
+    subq $8, %rsp
+    call signal_deliver
+    addq $8, %rsp
+    testb %al, %al
+    popq %rax
+    jz 1b
+    cmpq $-EINTR, %rax
+    jne 1b
+    .if \args > 3
+    addq $8, %rsp
+    popq %r9
+    popq %r8
+    popq %rcx
+    .endif
+    popq %rdx
+    popq %rsi
+    popq %rdi
+    jmp 0b
     .section .rodata.syscall_stubs, "a"
     .balign 8
     .quad \nr, 0b
@@ -32,19 +75,19 @@ syscall_interrupted:
     popq %rax
     ret
 
-    STUB __NR_read
-    STUB __NR_write
-    STUB __NR_readv
-    STUB __NR_writev
+    RESTART __NR_read, 3
+    RESTART __NR_write, 3
+    RESTART __NR_readv, 3
+    RESTART __NR_writev, 3
     STUB __NR_pread64
     STUB __NR_pwrite64
-    STUB __NR_accept
-    STUB __NR_accept4
+    RESTART __NR_accept, 3
+    RESTART __NR_accept4, 4
     STUB __NR_connect
-    STUB __NR_recvfrom
-    STUB __NR_sendto
-    STUB __NR_recvmsg
-    STUB __NR_sendmsg
+    RESTART __NR_recvfrom, 6
+    RESTART __NR_sendto, 6
+    RESTART __NR_recvmsg, 3
+    RESTART __NR_sendmsg, 3
     STUB __NR_recvmmsg
     STUB __NR_sendmmsg
     STUB __NR_sendfile
@@ -62,7 +105,7 @@ syscall_interrupted:
     STUB __NR_tkill
     STUB __NR_tgkill
     STUB __NR_rt_sigprocmask
-    STUB __NR_flock
+    RESTART __NR_flock, 3
     STUB __NR_fcntl
     .section .rodata.syscall_stubs, "a"
     .quad -1, 0

@@ -1,6 +1,7 @@
 /* What the system is: names, sizes, limits, identities, random numbers. There is one user, root. */
 #include <arch/cpu.h>
 #include <asm/errno.h>
+#include <fs/file.h>
 #include <kernel/clock.h>
 #include <kernel/program.h>
 #include <kernel/random.h>
@@ -80,6 +81,8 @@ long sys_prlimit64(int pid, unsigned resource, const struct rlimit64 *new, struc
         if (resource == RLIMIT_NOFILE && new->rlim_max > 1048576)
             return -EPERM;
         limits[resource] = *new;
+        if (resource == RLIMIT_NOFILE)
+            fd_limit_set((unsigned)MIN(new->rlim_cur, 1048576ul));
     }
     if (old)
         *old = was;

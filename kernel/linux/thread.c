@@ -10,6 +10,7 @@
 #include <kernel/string.h>
 #include <kernel/syscall.h>
 #include <kernel/user.h>
+#include <linux/futex.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <mm/kmem.h>
@@ -125,6 +126,25 @@ long sys_set_robust_list(void *head, size_t len)
     thread_current()->app->robust_list = head;
     thread_current()->app->robust_list_size = len;
     return 0;
+}
+
+SYSCALL(get_robust_list, 3, "pid, head, len", SYSCALL_COMPLETE)
+long sys_get_robust_list(int tid, void **list, size_t *size)
+{
+    long err = 0;
+    if (!user_range_ok(list, sizeof(*list)) || !user_range_ok(size, sizeof(*size)))
+        return -EFAULT;
+    mutex_lock(&threads_lock);
+    struct thread *t = tid ? thread_find(tid) : thread_current();
+    struct app_thread *a = t ? t->app : NULL;
+    if (a) {
+        *list = a->robust_list;
+        *size = sizeof(struct robust_list_head);
+    } else {
+        err = -ESRCH;
+    }
+    mutex_unlock(&threads_lock);
+    return err;
 }
 
 SYSCALL(gettid, 0, "", SYSCALL_COMPLETE)

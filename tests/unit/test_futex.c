@@ -132,11 +132,13 @@ static void storm(void *arg)
             woken_sum += r;
             strange = strange || r < 0 || r > 3;
             break;
-        case 3:
-            r = call(a, FUTEX_REQUEUE, 1, (void *)(long)(delay_random() % 4), b, 0);
-            woken_sum += r;
-            strange = strange || r < 0 || r > 1;
+        case 3: { /* the result counts both the woken and the moved, so one of them is none */
+            int wake = (int)(delay_random() % 2), move = wake ? 0 : (int)(delay_random() % 4);
+            r = call(a, FUTEX_REQUEUE, wake, (void *)(long)move, b, 0);
+            woken_sum += wake ? r : 0;
+            strange = strange || r < 0 || r > wake + move;
             break;
+        }
         default:
             r = call(a, FUTEX_WAKE_OP, 1, (void *)1l, b, FUTEX_OP(FUTEX_OP_ADD, 0, FUTEX_OP_CMP_EQ, 0));
             woken_sum += r;

@@ -7,7 +7,8 @@ unit_word = $(shell sed -n '1,4s,^/\* $(2): \(.*\) \*/$$,\1,p' $(1))
 unit_sanitize = $(or $(call unit_word,$(1),SANITIZE),address$(comma)undefined)
 comma := ,
 
-UNIT_CFLAGS := -std=gnu17 -g -O1 -fno-omit-frame-pointer -DHOST_BUILD -Wall -Wextra -Werror -Wno-unused-parameter -fno-strict-aliasing
+UNIT_CFLAGS := -std=gnu17 -g -O1 -fno-omit-frame-pointer -DHOST_BUILD -Wall -Wextra -Werror -Wno-unused-parameter -fno-strict-aliasing \
+    -fno-sanitize-recover=undefined
 
 # $(1): test, $(2): source; the object's folder is the test's, so that each test chooses its sanitizers.
 define UNIT_OBJECT
@@ -28,6 +29,7 @@ endef
 $(foreach t,$(notdir $(UNIT_TESTS)),$(eval $(call UNIT_TEST,$(t))))
 
 unit-programs: $(UNIT_TESTS)
+UNIT_SCRIPTS := $(wildcard tests/unit/*.t)
 test-unit: unit-programs
-	prove $(UNIT_TESTS)
+	prove $(UNIT_TESTS) $(UNIT_SCRIPTS)
 .PHONY: unit-programs test-unit
