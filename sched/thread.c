@@ -18,6 +18,7 @@
 #include <arch/paging.h>
 #include <kernel/clock.h>
 #include <kernel/log.h>
+#include <kernel/signal_fault.h>
 #include <kernel/string.h>
 #include <mm/kmem.h>
 #include <mm/kstack.h>
@@ -61,7 +62,7 @@ static _Atomic int next_tid = 1;
 struct thread *switch_stack(struct thread *prev, uint64_t *save_rsp, uint64_t load_rsp);
 void thread_first(void);
 void thread_switched(struct thread *prev);
-void thread_preempt(void);
+void thread_preempt(struct trap_frame *f);
 
 bool thread_is_idle(const struct thread *t) { return t == percpu()->runq->idle; }
 int thread_id(const struct thread *t) { return t->tid; }
@@ -214,12 +215,18 @@ void sched_set_fs(uint64_t base)
     irq_restore(flags);
 }
 
-void thread_preempt(void)
+/* From vectors.S, on the thread's kernel stack, interrupts off; f is what it will return to. */
+void thread_preempt(struct trap_frame *f)
 {
     struct thread *t = thread_current();
     t->live_xstate++;
     t->preemptions++;
     switch_away(true);
+    if (unlikely(atomic_load_explicit(&t->interrupted, memory_order_relaxed))) {
+        irq_enable();
+        signal_preempted(f);
+        irq_disable();
+    }
     t->live_xstate--;
 }
 

@@ -84,8 +84,6 @@ int main(int argc, char **argv)
         printf("%d\n", argc / (argc - 2));
     else if (!strcmp(how, "ill"))
         __asm__ volatile("ud2");
-    else if (!strcmp(how, "privileged"))
-        __asm__ volatile("movq $0x1234, %%rax; movq %%rax, (%%rsp); movq %%rax, %%rbp; movw %%ax, %%ss" ::: "rax");
     else if (!strcmp(how, "nx")) {
         memcpy(data, &ret, 1);
         call(data);
@@ -105,7 +103,7 @@ int main(int argc, char **argv)
         on_thread(exit_thread);
     else
         printf("usage: crash null|null-read|null-64k|null-call|wild|non-canonical|stack|thread-stack|thread|abort|assert|div|ill|"
-               "privileged|nx|nx-stack|write-text|write-rodata|bad-pointer-to-kernel|terminate|thread-exit\n");
+               "nx|nx-stack|write-text|write-rodata|bad-pointer-to-kernel|terminate|thread-exit\n");
     printf("crash: %s did not end it\n", how);
     return 0;
 }

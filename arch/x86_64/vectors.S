@@ -86,6 +86,7 @@ interrupt_entry:
     testq %rax, %rax
     jz 1f
     MOVE_FRAME
+    movq %rsp, %rdi
     call thread_preempt
 1:  RESTORE
     iretq

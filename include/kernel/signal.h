@@ -7,6 +7,9 @@
 /* Raises a synchronous signal for the calling thread (SIGPIPE by a write to a closed pipe). Returns; the signal is acted on at
    the end of the system call. */
 void signal_send_self(int sig);
+/* To the process: a thread that does not block the signal takes it. Any thread. */
+void signal_send_process(int sig);
+
 /* Replaces the calling thread's mask of blocked signals and returns the former one. */
 uint64_t signal_mask_swap(uint64_t mask);
 /* At the end of a wait with another mask (ppoll and the like): runs the handlers that ended it, if result is -EINTR, then puts the former mask back. */

@@ -4,6 +4,9 @@
 
 #include <arch/trap.h>
 
+/* A thread was preempted with this frame and goes on: pending signals are delivered if it was in application code. */
+void signal_preempted(struct trap_frame *f);
+
 void signal_fault(struct trap_frame *f, int sig, int code, uint64_t address);
 
 #endif

@@ -26,6 +26,30 @@ static void show_meminfo(struct textbuf *t)
                    HUGE_PAGE_SIZE >> 10);
 }
 
+/* Features by the names that Linux gives them; "" where it has none. CPUID leaf 1, EDX and ECX, and leaf 7, EBX. */
+static const char *const features[3][32] = {
+    {"fpu", "vme", "de", "pse", "tsc", "msr", "pae", "mce", "cx8", "apic", "", "sep", "mtrr", "pge", "mca", "cmov", "pat", "pse36", "pn", "clflush",
+     "", "dts", "acpi", "mmx", "fxsr", "sse", "sse2", "ss", "ht", "tm", "", "pbe"},
+    {"pni", "pclmulqdq", "dtes64", "monitor", "ds_cpl", "vmx", "smx", "est", "tm2", "ssse3", "cid", "sdbg", "fma", "cx16", "xtpr", "pdcm", "", "pcid",
+     "dca", "sse4_1", "sse4_2", "x2apic", "movbe", "popcnt", "tsc_deadline_timer", "aes", "xsave", "", "avx", "f16c", "rdrand", "hypervisor"},
+    {"fsgsbase", "tsc_adjust", "sgx", "bmi1", "hle", "avx2", "", "smep", "bmi2", "erms", "invpcid", "rtm", "cqm", "", "mpx", "rdt_a", "avx512f",
+     "avx512dq", "rdseed", "adx", "smap", "avx512ifma", "", "clflushopt", "clwb", "intel_pt", "avx512pf", "avx512er", "avx512cd", "sha_ni",
+     "avx512bw", "avx512vl"}};
+
+static void show_features(struct textbuf *t)
+{
+    uint32_t zero[4], one[4], seven[4];
+    cpuid(0, 0, zero);
+    cpuid(1, 0, one);
+    cpuid(7, 0, seven);
+    const uint32_t words[3] = {one[3], one[2], zero[0] >= 7 ? seven[1] : 0};
+    textbuf_printf(t, "flags\t\t:");
+    for (unsigned i = 0; i < 96; i++)
+        if ((words[i / 32] >> (i % 32) & 1) && features[i / 32][i % 32][0])
+            textbuf_printf(t, " %s", features[i / 32][i % 32]);
+    textbuf_printf(t, "\n\n");
+}
+
 static void show_cpuinfo(struct textbuf *t)
 {
     uint32_t r[4];
@@ -35,12 +59,13 @@ static void show_cpuinfo(struct textbuf *t)
         model |= r[0] >> 12 & 0xf0;
     if (family == 15)
         family += r[0] >> 20 & 0xff;
-    for (unsigned i = 0; i < percpu_count; i++)
+    for (unsigned i = 0; i < percpu_count; i++) {
         textbuf_printf(t, "processor\t: %u\nvendor_id\t: %s\ncpu family\t: %u\nmodel\t\t: %u\nmodel name\t: %s\n"
-                          "stepping\t: %u\nphysical id\t: 0\nsiblings\t: %u\ncore id\t\t: %u\ncpu cores\t: %u\n"
-                          "flags\t\t:%s\n\n",
+                          "stepping\t: %u\nphysical id\t: 0\nsiblings\t: %u\ncore id\t\t: %u\ncpu cores\t: %u\n",
                        i, cpu_features.vendor, family, model, cpu_features.brand, r[0] & 15, percpu_count, i,
                        percpu_count);
+        show_features(t);
+    }
 }
 
 #define TICK_NS (NS_PER_SEC / 100)

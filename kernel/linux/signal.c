@@ -146,10 +146,10 @@ static void call_handler(struct thread *t, const struct kernel_action *a, int si
         a->handler(sig, info, context);
         return;
     }
-    __asm__ volatile("movq %%rsp, %%rbx; movq %0, %%rsp; call *%1; movq %%rbx, %%rsp"
-                     : "+r"((uint64_t){ALIGN_DOWN(stack + size, 16)})
-                     : "r"(a->handler), "D"((long)sig), "S"(info), "d"(context)
-                     : "rax", "rbx", "rcx", "r8", "r9", "r10", "r11", "memory", "cc");
+    uint64_t top = ALIGN_DOWN(stack + size, 16), number = (uint64_t)sig, handler = (uint64_t)a->handler;
+    __asm__ volatile("movq %%rsp, %%rbx; movq %[top], %%rsp; call *%[handler]; movq %%rbx, %%rsp"
+                     : [handler] "+a"(handler), [top] "+c"(top), "+D"(number), "+S"(info), "+d"(context)
+                     :: "rbx", "r8", "r9", "r10", "r11", "memory", "cc");
 }
 
 /* Runs the handlers of what is pending, as function calls. Called at the end of a system call (syscall_stubs.S) when interrupted is set. Returns
@@ -239,6 +239,22 @@ static bool push_frame(struct trap_frame *f, int sig, int code, uint64_t address
     f->rsp = (uint64_t)s;
     f->rflags &= ~0x500ull; /* no trap, direction forward */
     return true;
+}
+
+void signal_preempted(struct trap_frame *f)
+{
+    struct thread *t = thread_current();
+    int sig;
+    if (!t->app || symbol_is_kernel(f->rip)) /* the kernel finishes what it does; the system call's end delivers */
+        return;
+    while ((sig = take(t))) {
+        if (is_ignored(sig))
+            continue;
+        if (actions[sig].handler == (void *)SIG_DFL || !push_frame(f, sig, SI_TKILL, 0))
+            terminate(sig);
+        break; /* the next one when this handler's frame is left, or by the next preemption */
+    }
+    note(t);
 }
 
 void signal_fault(struct trap_frame *f, int sig, int code, uint64_t address)
@@ -352,30 +368,33 @@ long sys_tkill(int tid, int sig) { return send_to(tid, sig); }
 SYSCALL(tgkill, 3, "tgid, tid, sig", SYSCALL_COMPLETE)
 long sys_tgkill(int tgid, int tid, int sig) { return tgid == 1 ? send_to(tid, sig) : -ESRCH; }
 
-/* To the process: the caller if it does not block the signal, else any thread that does not, else the main thread. */
+/* To any application thread that does not block the signal, else to the main thread, where it waits. */
+void signal_send_process(int sig)
+{
+    struct thread *t;
+    mutex_lock(&threads_lock);
+    struct thread *target = NULL;
+    TAILQ_FOREACH(t, &all_threads, all_link)
+        if (t->app && (!target || ((target->blocked_signals & BIT(sig)) && !(t->blocked_signals & BIT(sig)))))
+            target = t;
+    if (target)
+        post(target, sig, true);
+    mutex_unlock(&threads_lock);
+}
+
+/* To the process: the caller takes it if it does not block the signal. */
 SYSCALL(kill, 2, "pid, sig", SYSCALL_COMPLETE)
 long sys_kill(int pid, int sig)
 {
-    struct thread *self = thread_current(), *t;
+    struct thread *self = thread_current();
     if (pid != 0 && pid != 1 && pid != -1)
         return -ESRCH;
     if (sig < 0 || sig > SIGNALS)
         return -EINVAL;
-    if (!sig)
-        return 0;
-    if (!(self->blocked_signals & BIT(sig))) {
+    if (sig && !(self->blocked_signals & BIT(sig)))
         post(self, sig, true);
-        return 0;
-    }
-    mutex_lock(&threads_lock);
-    struct thread *target = thread_find(1);
-    TAILQ_FOREACH(t, &all_threads, all_link)
-        if (t->app && !(t->blocked_signals & BIT(sig))) {
-            target = t;
-            break;
-        }
-    post(target ? target : self, sig, true);
-    mutex_unlock(&threads_lock);
+    else if (sig)
+        signal_send_process(sig);
     return 0;
 }
 
