@@ -94,6 +94,7 @@ $(BUILD)/%.iso: $(BUILD)/%.elf scripts/mkiso
 # ---- Tests and measurements
 
 include tests/unit/unit.mk
+include tests/fuzz/fuzz.mk
 include tests/guest/guest.mk
 
 test: all $(BUILD)/redis.iso $(TEST_APPS:%=$(BUILD)/%.elf) $(GUEST_HOST)/tests

@@ -1,6 +1,7 @@
 /* Runs all tests, or those that are named by arguments (test or test/case), and prints TAP. A case that hangs is named by a watchdog, one that crashes by the
    line before the report. The plan comes last, from a function that exit() calls after all others, so that exit itself is tested, too. */
 #include "check.h"
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -138,6 +139,9 @@ void run_case(const char *name, void (*function)(void))
 
 static void *watchdog(void *nothing)
 {
+    sigset_t all;
+    sigfillset(&all); /* signals are for the tests' threads */
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
     unsigned seen = progress;
     for (int still = 0; still < HANGS_AFTER_S; still++) {
         sleep(1);

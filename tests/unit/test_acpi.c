@@ -93,11 +93,11 @@ static void build(void)
     memory_end = 0;
     uint32_t dsdt = table("DSDT", dsdt_body, sizeof dsdt_body);
     memset(fadt, 0, sizeof fadt);
-    put32(fadt + 40 - 36, dsdt);
-    put32(fadt + 112 - 36, 1u << 10);
-    gas(fadt + 116 - 36, 0, 0x9002);
+    put32(fadt + (40 - 36), dsdt);
+    put32(fadt + (112 - 36), 1u << 10);
+    gas(fadt + (116 - 36), 0, 0x9002);
     fadt[128 - 36] = 0x42;
-    gas(fadt + 244 - 36, 0, 0x9000);
+    gas(fadt + (244 - 36), 0, 0x9000);
     put64(root, table("FACP", fadt, sizeof fadt));
     put64(root + 8, table("APIC", "0123456789ab", 12));
     put64(root + 16, 0x7fffffffull); /* nothing there */

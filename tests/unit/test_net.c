@@ -15,7 +15,20 @@
 #include <linux/in.h>
 #undef IP_HDRINCL
 #include <lwip/dhcp.h>
+#include <lwip/igmp.h>
+#include <lwip/init.h>
 #include <lwip/pbuf.h>
+#include <lwip/priv/tcp_priv.h>
+#include <lwip/udp.h>
+
+/* lwIP's own checks at compile time what are variables here. */
+void lwip_init(void)
+{
+    netif_init();
+    udp_init();
+    tcp_init();
+    igmp_init();
+}
 
 #define ECHO_PORT 7
 

@@ -34,7 +34,7 @@ static void flush_all(void);
 static unsigned shortages;
 void log_printf(enum log_level level, const char *fmt, ...) { shortages++; }
 
-char __text_end[1], __rodata_start[1]; /* __data_start is the host's */
+char __text_end[1], __rodata_start[1], __image_end[1]; /* __data_start is the host's */
 
 #define PAGES 4096u /* the window in which everything happens: 16 MiB from VM_LOW on */
 #define BASE VM_LOW
@@ -511,6 +511,11 @@ static bool op_resident(void)
     bool whole = all_mapped(first, n);
     if (vm_resident(BASE + first * PAGE_SIZE, n * PAGE_SIZE, vector) != whole)
         return fail("resident", BASE + first * PAGE_SIZE);
+    bool writable = whole;
+    for (unsigned i = first; i < first + n; i++)
+        writable &= (model[i].flags & VM_WRITE) != 0;
+    if (vm_writable(BASE + first * PAGE_SIZE, n * PAGE_SIZE) != writable)
+        return fail("writable", BASE + first * PAGE_SIZE);
     for (unsigned i = 0; whole && i < n; i++)
         if (vector[i] != (paging_lookup(BASE + (first + i) * PAGE_SIZE, NULL, NULL) != 0))
             return fail("resident's vector", BASE + (first + i) * PAGE_SIZE);
