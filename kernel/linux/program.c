@@ -17,6 +17,7 @@
 #include <sched/internal.h>
 
 #define STACK_SIZE (8ul << 20)
+#define STACK_GUARD (1ul << 20) /* below it, so that an overflow meets no other mapping: as on Linux */
 #define MAX_STRINGS_BYTES (1ul << 16)
 
 _Noreturn void enter_program(uint64_t rsp, uint64_t entry);
@@ -62,14 +63,16 @@ _Noreturn void program_start(char **argv, char **envp)
         bytes += strlen(argv[argc++]) + 9;
     while (envp[envc])
         bytes += strlen(envp[envc++]) + 9;
-    long base = bytes < MAX_STRINGS_BYTES ? vm_map(0, STACK_SIZE, VM_READ | VM_WRITE | VM_STACK | VM_NORESERVE, NULL, 0) : -E2BIG;
+    long base = bytes < MAX_STRINGS_BYTES ? vm_map(0, STACK_GUARD + STACK_SIZE, VM_READ | VM_WRITE | VM_STACK | VM_NORESERVE, NULL, 0) : -E2BIG;
+    if (base >= 0 && vm_protect((uint64_t)base, STACK_GUARD, 0))
+        base = -ENOMEM;
     if (base < 0)
         panic("program: no stack: error %ld", base);
 
     const char *slash = strrchr(argv[0], '/');
     strlcpy(name, slash ? slash + 1 : argv[0], sizeof(name));
     strlcpy(thread_current()->name, name, sizeof(name));
-    uint64_t sp = (uint64_t)base + STACK_SIZE - 16, random_at, name_at;
+    uint64_t sp = (uint64_t)base + STACK_GUARD + STACK_SIZE - 16, random_at, name_at;
     name_at = push_string(&sp, argv[0]);
     uint64_t *env_at = kmalloc((envc + argc + 1) * 8), *arg_at = env_at + envc;
     if (!env_at)

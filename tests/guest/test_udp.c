@@ -168,9 +168,10 @@ static void local_names(void)
     fails(bind(other, (struct sockaddr *)&a, sizeof(a)), EADDRINUSE, "a name that is there");
     close(other), close(s), close(c), close(l);
     c = socket(AF_UNIX, SOCK_STREAM, 0);
-    fails(connect(c, (struct sockaddr *)&a, sizeof(a)), ECONNREFUSED, "its owner is gone: ECONNREFUSED");
+    /* On Singlet names of local sockets are no files, and end with their owner. */
+    fails(connect(c, (struct sockaddr *)&a, sizeof(a)), on_singlet() ? ENOENT : ECONNREFUSED, "its owner is gone");
     close(c);
-    equal(unlink("socket"), 0, "unlink");
+    check((unlink("socket") == 0) != on_singlet(), "its file");
 }
 
 static void *write_much(void *fd)

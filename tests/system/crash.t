@@ -4,15 +4,35 @@ import lib
 
 lib.start("crash.elf", netns=False)
 
-for how in ("null", "stack", "abort"):
-    for machine in lib.vm.MACHINES:
-        with lib.case(f"{how} on {machine}"), \
-                lib.boot("crash", f"crash {how}", machine=machine, net="none") as guest:
-            status = guest.status(300)
-            assert status is not None, f"hangs:\n{guest.tail()}"
-            assert status, f"ended with status 0:\n{guest.tail()}"
-            if how != "abort":
-                # The address of the crash, and where it was.
-                lib.contains(guest.console().lower(), "fault", "rip")
+# What the report must name, in small letters, and the status (isa-debug-exit keeps seven bits of it).
+FAULT = ("sigsegv", "page fault", "rip", "back trace")
+WAYS = {
+    "null": FAULT, "null-read": FAULT, "null-64k": FAULT, "null-call": FAULT, "wild": FAULT,
+    "non-canonical": ("sigsegv", "general protection", "rip"),
+    "stack": FAULT, "thread-stack": FAULT, "thread": FAULT,
+    "nx": FAULT, "nx-stack": FAULT, "write-text": FAULT, "write-rodata": FAULT,
+    "div": ("sigfpe", "divide error", "rip"), "ill": ("sigill", "invalid opcode", "rip"),
+    "abort": ("sigabrt",), "assert": ("assertion failed", "sigabrt"), "terminate": ("sigterm",),
+}
+STATUS = {"sigsegv": 128 + 11, "sigfpe": 128 + 8, "sigill": 128 + 4, "sigabrt": 128 + 6, "sigterm": 128 + 15}
+
+
+def crash(how, machine):
+    with lib.boot("crash", f"crash {how}", machine=machine, net="none") as guest:
+        status = guest.status(300)
+        assert status is not None, f"hangs:\n{guest.tail()}"
+        return status, guest.console().lower()
+
+
+for how, words in WAYS.items():
+    for machine in lib.vm.MACHINES if how in ("null", "stack", "abort") else ("microvm",):
+        with lib.case(f"{how} on {machine}"):
+            status, text = crash(how, machine)
+            lib.contains(text, *words)
+            lib.equal(status, next(s for name, s in STATUS.items() if name in words) & 127)
+
+for how, want in (("thread-exit", 42), ("bad-pointer-to-kernel", 41)):
+    with lib.case(f"{how}: the status is the program's"):
+        lib.equal(crash(how, "microvm")[0], want)
 
 lib.done()

@@ -18,7 +18,7 @@ unsigned percpu_count;
 
 static void physical_map(uint64_t bytes)
 {
-    /* PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_NORESERVE; every page is junk until written: zeros only here */
+    /* PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_NORESERVE */
     void *p = mmap(NULL, bytes + (2ul << 20), 3, 0x4022, -1, 0);
     if (p == (void *)-1)
         abort();

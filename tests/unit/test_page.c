@@ -302,7 +302,7 @@ static void test_edges(void)
     stop();
 }
 
-/* Only these addresses make sense in words that TSan and ASan do not see: a full search must stay cheap. */
+/* The worst fragmentation, and back from it. The time is told, not tested. */
 static void test_cost(void)
 {
     (void)start(RANGES({0, 640 * KIB}, {1 * MIB, 2048 * MIB}), 2 * MIB, 8 * MIB);

@@ -458,7 +458,7 @@ static bool op_remap(bool may_lack)
             return true;
         if (at == -EINVAL && overlap)
             return true;
-        if (at == -ENOMEM && !(flags & VM_REMAP_FIXED) && new_n > n && (!(flags & VM_REMAP_MAYMOVE) ? !free_range(first + n, new_n - n) || !one_area(first, n) || true : no_gap(new_n)))
+        if (at == -ENOMEM && !(flags & VM_REMAP_FIXED) && new_n > n && (!(flags & VM_REMAP_MAYMOVE) || no_gap(new_n)))
             return true;
         if (at == -ENOMEM && may_lack) {
             if (flags & VM_REMAP_FIXED)
