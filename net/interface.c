@@ -92,7 +92,10 @@ static void input(struct netdev *dev, struct netbuf *nb)
 static void tx_done(struct netdev *dev, void *token)
 {
     ((struct interface *)dev->stack_data)->tx_done_seen = true;
-    pbuf_free(token);
+    if ((uintptr_t)token & 1)
+        tcp_run_done(token);
+    else
+        pbuf_free(token);
 }
 
 static void wake(struct netdev *dev)

@@ -85,7 +85,7 @@ uint16_t net_checksum(const void *data, int len);
 #define LWIP_CHECKSUM_ON_COPY 0
 
 /* TCP */
-extern uint32_t net_tcp_window, net_tcp_sndbuf; /* set once at start from the memory there is */
+extern uint32_t net_tcp_window, net_tcp_sndbuf, net_time_wait_max; /* set once at start from the memory there is */
 #define LWIP_DISABLE_TCP_SANITY_CHECKS 1
 #define TCP_MSS 8960 /* the cap; what is used follows the interface's MTU */
 #define TCP_CALCULATE_EFF_SEND_MSS 1

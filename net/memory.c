@@ -3,7 +3,9 @@
    What comes and goes with every packet (segments, packet heads, small and full-size packets) is taken from free lists which only
    the holder of net_lock touches, so a block costs about ten instructions. Each list keeps a bounded number of blocks; everything
    else, and what is over, goes to the kernel heap. Nothing has a fixed number: memory is the only limit. A mem_malloc block has
-   eight bytes in front that name its list. */
+   eight bytes in front that name its list, and its size. What packets to send hold is counted (net_tx_used): sockets respect the limit. */
+#include "stack.h"
+
 #include <kernel/string.h>
 #include <mm/kmem.h>
 
@@ -41,6 +43,7 @@ static const uint16_t memp_size[MEMP_MAX] = {
 static struct free_list packets[CLASSES] = {
     {.size = 256, .limit = 128}, {.size = 512, .limit = 32}, {.size = 1024, .limit = 32}, {.size = 2048, .limit = 64},
 };
+size_t net_tx_used;
 static struct free_list segments = {.size = sizeof(struct tcp_seg), .limit = 256};
 static struct free_list heads = {.size = sizeof(struct pbuf), .limit = 128};
 
@@ -66,7 +69,15 @@ static void list_give(struct free_list *l, void *p)
     l->count++;
 }
 
-void mem_init(void) {}
+/* Full packets and segments: as many are kept as fit a sixteenth of what packets to send may hold, since taking them from the heap costs ten times
+   as much. */
+void mem_init(void)
+{
+    unsigned full = (unsigned)(net_tx_limit / 16 / packets[CLASSES - 1].size);
+
+    packets[CLASSES - 1].limit = MAX(full, 64u);
+    segments.limit = MAX(full, 256u);
+}
 void memp_init(void) {}
 
 void *mem_malloc(mem_size_t size)
@@ -74,13 +85,16 @@ void *mem_malloc(mem_size_t size)
     size_t need = (size_t)size + 8;
     unsigned class = CLASS_NONE;
     uint64_t *block;
+    size_t bytes;
 
     if (need <= packets[CLASSES - 1].size)
         class = need <= 256 ? 0 : need <= 512 ? 1 : need <= 1024 ? 2 : 3;
     block = class == CLASS_NONE ? kmalloc(need) : list_take(&packets[class]);
     if (block == NULL)
         return NULL;
-    *block = class;
+    bytes = class == CLASS_NONE ? need : packets[class].size;
+    net_tx_used += bytes;
+    *block = class | bytes << 8;
     return block + 1;
 }
 
@@ -95,14 +109,16 @@ void *mem_calloc(mem_size_t count, mem_size_t size)
 
 void mem_free(void *p)
 {
-    uint64_t *block = (uint64_t *)p - 1;
+    uint64_t *block = (uint64_t *)p - 1, class;
 
     if (p == NULL)
         return;
-    if (*block == CLASS_NONE)
+    net_tx_used -= *block >> 8;
+    class = *block & 0xff;
+    if (class == CLASS_NONE)
         kfree(block);
     else
-        list_give(&packets[*block], block);
+        list_give(&packets[class], block);
 }
 
 void *mem_trim(void *p, mem_size_t size)

@@ -1,5 +1,10 @@
 /* Receive buffers: two in a page, so that a buffer never crosses one. Free ones hang on a doubly linked list through their first 16
-   bytes; when many are free and both halves of a page are, the page goes back. All under net_lock. */
+   bytes; when many are free and both halves of a page are, the page goes back. All under net_lock.
+
+   What peers send must not take the application's memory: buffers stop at net_rx_limit, and when the machine has less than net_reserve
+   free. Then packets are dropped, and TCP sends them again. */
+#include "stack.h"
+
 #include <net/netbuf.h>
 
 #define KEEP_FREE 64u              /* free buffers that are kept without looking for whole pages */
@@ -10,6 +15,12 @@ struct link {
 };
 static struct link free_list = {&free_list, &free_list};
 static unsigned free_count;
+static size_t held; /* bytes of all buffers, free ones included */
+
+size_t net_rx_used(void)
+{
+    return held - (size_t)free_count * NETBUF_SIZE;
+}
 
 static void push(struct netbuf *nb)
 {
@@ -36,9 +47,10 @@ struct netbuf *netbuf_alloc(void)
     struct netbuf *nb;
 
     if (unlikely(l == &free_list)) {
-        char *page = pages_alloc(0);
+        char *page = held < net_rx_limit && page_free_bytes() > net_reserve ? pages_alloc(0) : NULL;
         if (page == NULL)
             return NULL;
+        held += PAGE_SIZE;
         push((struct netbuf *)(page + NETBUF_SIZE));
         nb = (struct netbuf *)page;
     } else {
@@ -57,6 +69,7 @@ void netbuf_free(struct netbuf *nb)
 
     if (unlikely(free_count >= KEEP_FREE) && (other->flags & NETBUF_F_FREE)) {
         unlink_free((struct link *)other);
+        held -= PAGE_SIZE;
         pages_free((void *)((uintptr_t)nb & ~(uintptr_t)(PAGE_SIZE - 1)), 0);
         return;
     }

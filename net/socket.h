@@ -59,6 +59,7 @@ struct tcp_part {
     };
     struct pbuf *rx_head, *rx_tail;     /* received, in order; linked by next, tot_len has no meaning here */
     size_t rx_bytes;
+    uint32_t withheld;                  /* receive window that the peer was not given yet */
     size_t rx_peeked;                   /* bytes of rx_head already read */
     uint8_t phase;                      /* enum tcp_phase; read without the lock by poll */
     bool fin;                           /* the peer has sent everything */
@@ -160,7 +161,7 @@ void unix_socket_join(struct socket *a, struct socket *b);
 void tcp_socket_received(struct socket *so, struct pbuf *p, size_t bytes);
 void tcp_socket_sent(struct socket *so);
 size_t tcp_fast_send(struct socket *so, const struct net_msg *m);
-void tcp_fast_learn(struct socket *so);
+void tcp_run_done(void *token);
 
 /* net/ifioctl.c */
 int interface_ioctl(unsigned long request, void *arg);

@@ -10,6 +10,9 @@
    probably send n replies, so the device is told with the n-th, or at the next poll, or before the thread sleeps, or when 32
    packets wait, or after a millisecond. A thread without such a batch notifies when it releases the lock.
 
+   A thread with thousands of ready sockets does not come back to epoll_wait for long: every 64 calls net_release looks at the devices, so
+   that their rings do not run over meanwhile.
+
    Delayed acknowledgements. Where TCP wants to acknowledge at once, a reply usually follows within the batch and carries it:
    such connections are put on a list that the next poll goes through.
 
@@ -17,6 +20,7 @@
 #include "stack.h"
 
 #include "socket.h"
+#include "tcp_hash.h"
 
 #include <fs/poll.h>
 #include <kernel/clock.h>
@@ -32,13 +36,18 @@
 #define POLL_BUDGET 128
 #define KICK_BATCH 32u
 #define KICK_DELAY_NS NS_PER_MS
+#define POLL_EVERY 64u     /* calls */
+#define RECLAIM_NS (100 * NS_PER_MS)
 #define SPIN_MIN 2u
 #define SPIN_MAX 32u
 
 struct mutex net_lock = MUTEX_INIT;
 struct interface *interfaces;
-uint32_t net_tcp_window = 65536, net_tcp_sndbuf = 65536;
+uint32_t net_tcp_window = 65536, net_tcp_sndbuf = 65536, net_time_wait_max = 1024;
+size_t net_rx_limit = 4 << 20, net_tx_limit = 4 << 20, net_reserve;
 
+static unsigned calls_since_poll;             /* net_release */
+static uint64_t reclaimed_ns;                 /* last time that out-of-order data was dropped for lack of memory */
 static unsigned queued_total;                 /* packets that no device was told about */
 static struct socket *ack_list;               /* sockets that owe an acknowledgement */
 static struct thread *net_thread;
@@ -124,8 +133,19 @@ static void deliver_loopback(void)
     } while (loopback_waiting());
 }
 
+static void receive(void)
+{
+    calls_since_poll = 0;
+    for (struct interface *i = interfaces; i != NULL; i = i->next) {
+        if (i->dev->ops->pending(i->dev))
+            i->dev->ops->poll(i->dev, POLL_BUDGET);
+    }
+}
+
 void net_release(void)
 {
+    if (unlikely(++calls_since_poll >= POLL_EVERY))
+        receive();
     if (unlikely(loopback_waiting()))
         deliver_loopback();
     if (queued_total != 0)
@@ -176,12 +196,27 @@ static bool device_pending(void)
     return false;
 }
 
+/* Receive buffers run out: what came out of order can be sent again. */
+static void reclaim(uint64_t now)
+{
+    if (now - reclaimed_ns < RECLAIM_NS)
+        return;
+    reclaimed_ns = now;
+    for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb != NULL; pcb = pcb->next) {
+        if (pcb->ooseq != NULL)
+            tcp_free_ooseq(pcb);
+    }
+}
+
 /* One look, with net_lock held. */
 static bool poll_locked(uint64_t now)
 {
     int packets = 0;
     bool timers = net_timers_due(now);
 
+    calls_since_poll = 0;
+    if (unlikely(net_rx_used() > net_rx_limit / 8 * 7))
+        reclaim(now);
     net_now_ms = (uint32_t)(now / NS_PER_MS);
     send_acks();
     net_flush();
@@ -299,13 +334,26 @@ static void net_main(void *arg)
     }
 }
 
-/* Windows for one connection: small where memory is, since a peer may fill them on every connection. */
+/* Windows for one connection: small where memory is, since a peer may fill them on every connection. These are the most; what a connection
+   gets follows the load (net_share). */
 static void size_buffers(void)
 {
-    uint64_t share = page_total_bytes() / 512;
+    uint64_t total = page_total_bytes(), share = total / 512;
 
+    net_rx_limit = MAX(total / 4, 1ul << 20);
+    net_tx_limit = net_rx_limit;
+    net_reserve = total / 64;
+    net_time_wait_max = (uint32_t)MIN(MAX(total / 16384, 256ul), 65536ul);
     net_tcp_window = (uint32_t)MIN(MAX(share, 32768ul), 1048576ul) & ~(uint32_t)((1u << TCP_RCV_SCALE) - 1);
     net_tcp_sndbuf = net_tcp_window;
+}
+
+/* Four times an even share of what is left: most connections do not use theirs. */
+uint32_t net_share(size_t limit, size_t used)
+{
+    size_t left = limit > used ? limit - used : 0;
+
+    return (uint32_t)MIN(left / (tcp_hash_count() / 4 + 1), (size_t)net_tcp_window);
 }
 
 static void net_init(void)

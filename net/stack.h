@@ -48,6 +48,13 @@ void net_touch(void);
 /* A thread is wanted at the devices. Any context. */
 void net_wake(void);
 
+/* Memory, in bytes. Receive buffers and packets to send are limited to a quarter of the machine each; net_reserve stays free. */
+extern size_t net_rx_limit, net_tx_limit, net_reserve;
+size_t net_rx_used(void); /* netbuf.c */
+extern size_t net_tx_used; /* memory.c */
+/* What one of the connections may hold now, of a limit of which so much is used. */
+uint32_t net_share(size_t limit, size_t used);
+
 /* Milliseconds since boot as of the last poll: TCP timestamps. */
 extern uint32_t net_now_ms;
 

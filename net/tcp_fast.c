@@ -5,6 +5,9 @@
    acknowledgement frees segments, the data goes to the socket's queue in its own buffer. The steps are those of lwIP's
    tcp_receive for this case, on the same fields; anything else takes the long way through lwIP, before a field has changed.
 
+   Sending large: of what lwIP has queued, runs of full segments are handed to a device that does segmentation as one packet, whose pieces lie in the
+   segments' own buffers. The segments stay in lwIP's queues, so acknowledgement and retransmission (which goes the long way) know nothing of it.
+
    Sending: a message that fits one segment, may go now by window, congestion window and Nagle, and has nothing queued before it, is
    built in one buffer and handed to the driver. The frame head is a copy of the one of the last segment that went through lwIP (route,
    ARP); it is used for a second at most, so routes and ARP entries keep being looked at. */
@@ -211,15 +214,17 @@ bool tcp_fast_input(struct interface *ifc, struct netbuf *nb)
     return true;
 }
 
-/* Called after lwIP has sent for this socket: keeps the frame head of the only segment in flight. */
-void tcp_fast_learn(struct socket *so)
+/* lwIP has sent a segment: keeps the frame head, unless the packet still waits for an address. */
+void tcp_segment_sent(struct tcp_pcb *pcb, const struct tcp_seg *seg)
 {
-    struct tcp_pcb *pcb = so->tcp.pcb;
-    struct tcp_template *t = &so->tcp.template;
-    struct tcp_seg *seg = pcb->unacked;
+    struct socket *so = pcb->callback_arg;
+    struct tcp_template *t;
     struct head *h;
 
-    if (seg == NULL || seg->next != NULL || seg->p->payload != (uint8_t *)seg->tcphdr - FRAME_HEAD)
+    if (so == NULL || seg->p->payload != (uint8_t *)seg->tcphdr - FRAME_HEAD)
+        return;
+    t = &so->tcp.template;
+    if (t->length != 0 && t->tick == tcp_ticks)
         return;
     for (struct interface *i = interfaces; i != NULL; i = i->next) {
         if (memcmp(i->dev->mac, (uint8_t *)seg->p->payload + 6, 6) == 0) {
@@ -238,18 +243,23 @@ void tcp_fast_learn(struct socket *so)
     }
 }
 
+static inline bool template_fresh(const struct socket *so)
+{
+    return so->tcp.template.length != 0 && tcp_ticks - so->tcp.template.tick < 2;
+}
+
 static inline bool may_send_now(const struct tcp_pcb *pcb, size_t n, unsigned options)
 {
     uint32_t in_flight = pcb->snd_nxt - pcb->lastack;
 
     return (pcb->state == ESTABLISHED || pcb->state == CLOSE_WAIT) && pcb->unsent == NULL && n != 0 && n + options <= pcb->mss &&
-           n <= pcb->snd_buf && in_flight + n <= LWIP_MIN(pcb->snd_wnd, pcb->cwnd) && n <= pcb->snd_wnd_max / 2 &&
+           n <= pcb->snd_buf && net_tx_used < net_tx_limit && in_flight + n <= LWIP_MIN(pcb->snd_wnd, pcb->cwnd) && n <= pcb->snd_wnd_max / 2 &&
            !(pcb->flags & (TF_INFR | TF_RTO | TF_FIN | TF_NAGLEMEMERR | TF_CLOSEPEND)) &&
            (pcb->unacked == NULL || (pcb->flags & TF_NODELAY)) && pcb->snd_queuelen < TCP_SND_QUEUELEN &&
            pcb->snd_nxt == pcb->snd_lbb;
 }
 
-static void fill_head(struct head *h, struct socket *so, struct tcp_pcb *pcb, unsigned options, uint32_t tcp_bytes)
+static void fill_head(struct head *h, struct socket *so, struct tcp_pcb *pcb, unsigned options, uint32_t tcp_bytes, unsigned segments)
 {
     static uint16_t id;
     const struct tcp_template *t = &so->tcp.template;
@@ -257,7 +267,8 @@ static void fill_head(struct head *h, struct socket *so, struct tcp_pcb *pcb, un
 
     memcpy(h, t->frame, FRAME_HEAD);
     h->length = length;
-    h->id = id++;
+    h->id = lwip_htons(id);
+    id = (uint16_t)(id + segments);
     h->ip_sum = (uint16_t)~fold(t->ip_sum + length + h->id);
     h->src_port = lwip_htons(pcb->local_port);
     h->dst_port = lwip_htons(pcb->remote_port);
@@ -275,11 +286,9 @@ static void fill_head(struct head *h, struct socket *so, struct tcp_pcb *pcb, un
     h->sum = fold(t->pseudo + lwip_htons((uint16_t)tcp_bytes));
 }
 
-/* What tcp_write and tcp_output do to the pcb when one segment goes out. */
-static void account(struct tcp_pcb *pcb, struct tcp_seg *seg, uint32_t n)
+/* What tcp_output does to the pcb when data goes out. */
+static inline void account_output(struct tcp_pcb *pcb)
 {
-    struct tcp_seg **tail = &pcb->unacked;
-
     if (pcb->rtime < 0)
         pcb->rtime = 0;
     if (pcb->rttest == 0) {
@@ -290,13 +299,26 @@ static void account(struct tcp_pcb *pcb, struct tcp_seg *seg, uint32_t n)
     pcb->rcv_ann_right_edge = pcb->rcv_nxt + pcb->rcv_ann_wnd;
     pcb->persist_backoff = 0;
     pcb->flags &= (tcpflags_t)~(TF_ACK_DELAY | TF_ACK_NOW);
+}
+
+static inline struct tcp_seg **unacked_end(struct tcp_pcb *pcb)
+{
+    struct tcp_seg **end = &pcb->unacked;
+
+    while (*end != NULL)
+        end = &(*end)->next;
+    return end;
+}
+
+/* tcp_write and tcp_output for one segment. */
+static void account(struct tcp_pcb *pcb, struct tcp_seg *seg, uint32_t n)
+{
+    account_output(pcb);
     pcb->snd_nxt += n;
     pcb->snd_lbb += n;
     pcb->snd_buf -= n;
     pcb->snd_queuelen++;
-    while (*tail != NULL)
-        tail = &(*tail)->next;
-    *tail = seg;
+    *unacked_end(pcb) = seg;
 }
 
 /* Sends the whole message as one segment and returns its length, or 0: nothing was done, take the long way. */
@@ -310,7 +332,7 @@ size_t tcp_fast_send(struct socket *so, const struct net_msg *m)
     struct pbuf *p;
     struct net_tx tx;
 
-    if (unlikely(so->tcp.template.length == 0 || tcp_ticks - so->tcp.template.tick >= 2 || (m->flags & MSG_MORE) ||
+    if (unlikely(!template_fresh(so) || (m->flags & MSG_MORE) ||
                  !may_send_now(pcb, n, options) || !(ifc->dev->features & NETDEV_F_CSUM_TX)))
         return 0;
     p = mem_malloc(sizeof(struct pbuf) + 32 + head + n);
@@ -322,7 +344,7 @@ size_t tcp_fast_send(struct socket *so, const struct net_msg *m)
     /* 18 bytes of headroom put the IP header on a multiple of 8 after the 24 bytes of struct pbuf. */
     *p = (struct pbuf){.payload = (uint8_t *)(p + 1) + PBUF_LINK_ENCAPSULATION_HLEN, .tot_len = (u16_t)(head + n),
                        .len = (u16_t)(head + n), .type_internal = (u8_t)PBUF_RAM, .ref = 2};
-    fill_head(p->payload, so, pcb, options, (uint32_t)(20 + options + n));
+    fill_head(p->payload, so, pcb, options, (uint32_t)(20 + options + n), 1);
     msg_copy_in((uint8_t *)p->payload + head, m, 0, n);
     tx.sg[0].data = p->payload;
     tx.sg[0].len = p->len;
@@ -351,4 +373,166 @@ free_segment:
 free_packet:
     mem_free(p);
     return 0;
+}
+
+/* --- Runs of segments --- */
+
+#define RUN_MAX ARRAY_SIZE(((struct net_tx *)0)->sg)
+#define RUN_BYTES_MAX 65000u
+
+/* The packets whose buffers the device reads. The token is its address plus one. */
+struct run {
+    unsigned count;
+    struct pbuf *packets[RUN_MAX];
+};
+
+void tcp_run_done(void *token)
+{
+    struct run *r = (struct run *)((uintptr_t)token - 1);
+
+    for (unsigned i = 0; i < r->count; i++)
+        pbuf_free(r->packets[i]);
+    mem_free(r);
+}
+
+/* Appends [from, end of the segment's data) to the packet; false when it has too many pieces. */
+static bool add_pieces(struct net_tx *tx, const struct tcp_seg *seg, uint8_t *from)
+{
+    const struct pbuf *p = seg->p;
+    unsigned count = tx->count;
+    uint8_t *end = (uint8_t *)p->payload + p->len;
+
+    for (; from <= end; from = p->payload, end = from + p->len) {
+        if (from != end) {
+            if (count == RUN_MAX)
+                return false;
+            tx->sg[count].data = from;
+            tx->sg[count++].len = (uint32_t)(end - from);
+        }
+        p = p->next;
+        if (p == NULL) {
+            tx->count = count;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* New data, not busy, with the usual options, and within the window. */
+static bool runs(const struct tcp_pcb *pcb, const struct tcp_seg *seg, uint32_t seq, uint32_t wnd, unsigned options)
+{
+    return seg->p->ref == 1 && seg->len != 0 && lwip_ntohl(seg->tcphdr->seqno) == seq && seq - pcb->lastack + seg->len <= wnd &&
+           seg->flags == (options != 0 ? TF_SEG_OPTS_TS : 0) && !(TCPH_FLAGS(seg->tcphdr) & (TCP_SYN | TCP_FIN | TCP_RST)) &&
+           (seg->next != NULL || seg->len + options >= pcb->mss || (pcb->flags & TF_NODELAY));
+}
+
+static bool has_headroom(const struct tcp_seg *seg)
+{
+    const struct pbuf *p = seg->p;
+
+    return (p->type_internal & PBUF_TYPE_FLAG_STRUCT_DATA_CONTIGUOUS) && !(p->flags & PBUF_FLAG_IS_CUSTOM) &&
+           (uint8_t *)seg->tcphdr - FRAME_HEAD >= (uint8_t *)(p + 1) + NETDEV_TX_HEADROOM;
+}
+
+/* Fills in the pieces of the longest run at the head of the unsent segments; the number of its segments. */
+static unsigned gather(const struct tcp_pcb *pcb, struct net_tx *tx, struct run *r, uint32_t wnd, unsigned options, uint32_t *bytes)
+{
+    struct tcp_seg *seg = pcb->unsent;
+    uint32_t full = seg->len, n = 0;
+
+    r->count = 0;
+    tx->count = 0;
+    if (!has_headroom(seg))
+        return 0;
+    for (; seg != NULL && r->count < RUN_MAX && seg->len <= full && n + seg->len <= RUN_BYTES_MAX; seg = seg->next) {
+        uint8_t *from = (uint8_t *)seg->tcphdr + 20 + options;
+        if (!runs(pcb, seg, pcb->snd_nxt + n, wnd, options) ||
+            !add_pieces(tx, seg, r->count == 0 ? (uint8_t *)seg->tcphdr - FRAME_HEAD : from))
+            break;
+        r->packets[r->count++] = seg->p;
+        n += seg->len;
+        if (seg->len < full)
+            break;
+    }
+    *bytes = n;
+    return r->count;
+}
+
+/* The frame head is in place now: the packet begins with it, as after tcp_output_segment. */
+static void claim_head(struct tcp_seg *seg)
+{
+    struct pbuf *p = seg->p;
+    u16_t grown = (u16_t)((uint8_t *)p->payload - ((uint8_t *)seg->tcphdr - FRAME_HEAD));
+
+    p->payload = (uint8_t *)p->payload - grown;
+    p->len = (u16_t)(p->len + grown);
+    p->tot_len = (u16_t)(p->tot_len + grown);
+}
+
+/* Moves the first count unsent segments to the unacknowledged ones. */
+static void move_sent(struct tcp_pcb *pcb, unsigned count, uint32_t bytes)
+{
+    struct tcp_seg **end = unacked_end(pcb);
+
+    account_output(pcb);
+    pcb->snd_nxt += bytes;
+    *end = pcb->unsent;
+    for (; count > 0; count--)
+        end = &(*end)->next;
+    pcb->unsent = *end;
+    *end = NULL;
+}
+
+static bool send_run(struct socket *so, struct tcp_pcb *pcb, struct run *r, uint32_t wnd)
+{
+    struct interface *ifc = so->tcp.template.ifc;
+    unsigned options = pcb->flags & TF_TIMESTAMP ? 12 : 0;
+    struct tcp_seg *first = pcb->unsent;
+    struct net_tx tx;
+    uint32_t bytes;
+
+    if (gather(pcb, &tx, r, wnd, options, &bytes) < 2)
+        return false;
+    fill_head((struct head *)((uint8_t *)first->tcphdr - FRAME_HEAD), so, pcb, options, 20 + options + bytes, r->count);
+    tx.csum = true;
+    tx.csum_start = TCP_OFFSET;
+    tx.csum_offset = TCP_SUM_OFFSET;
+    tx.gso_size = first->len;
+    tx.gso_hdr_len = (uint16_t)(FRAME_HEAD + 20 + options);
+    tx.gso_ipv6 = false;
+    tx.token = (uint8_t *)r + 1;
+    if (unlikely(ifc->dev->ops->transmit(ifc->dev, &tx) != 0)) {
+        ifc->tx_blocked = true;
+        net_flush();
+        return false;
+    }
+    for (unsigned i = 0; i < r->count; i++)
+        pbuf_ref(r->packets[i]);
+    claim_head(first);
+    move_sent(pcb, r->count, bytes);
+    net_tx_queued(ifc);
+    net_touch();
+    return true;
+}
+
+int tcp_segments_output(struct tcp_pcb *pcb, u32_t wnd)
+{
+    const unsigned needed = NETDEV_F_TSO4 | NETDEV_F_CSUM_TX;
+    struct socket *so = pcb->callback_arg;
+    int sent = 0;
+
+    if (so == NULL || !template_fresh(so) || (so->tcp.template.ifc->dev->features & needed) != needed ||
+        (pcb->state != ESTABLISHED && pcb->state != CLOSE_WAIT) || (pcb->flags & (TF_INFR | TF_RTO)))
+        return 0;
+    while (pcb->unsent != NULL && pcb->unsent->next != NULL) {
+        struct run *r = mem_malloc(sizeof(*r));
+        if (r == NULL)
+            break;
+        if (!send_run(so, pcb, r, wnd)) {
+            mem_free(r);
+            break;
+        }
+        sent = 1;
+    }
+    return sent;
 }

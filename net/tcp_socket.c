@@ -5,6 +5,10 @@
    that lwIP may free without telling (TIME-WAIT and what leads there without a further event) is let go of at once; what was
    received stays readable.
 
+   Windows. A connection starts with 64 KiB, gets more as it is used, and less when there are many or memory is short (net_share): what the
+   application has read is then not all given back to the peer. A window never shrinks from the right, and never stays below a few segments.
+   The same share limits what may be queued for sending.
+
    Listening: established connections wait in accept_queue. Half-open ones are limited by the memory there is; when there are too
    many the oldest is dropped for a new SYN, so that a flood displaces itself and not those who answer. */
 #include "socket.h"
@@ -22,6 +26,8 @@
 #include <lwip/priv/tcp_priv.h>
 
 #define SEND_LOW 2048u
+#define FIRST_WINDOW 65535u
+#define SEGMENTS_MIN 4u
 #define QUEUE_LOW (TCP_SND_QUEUELEN - 64)
 
 /* --- State --- */
@@ -88,19 +94,41 @@ int tcp_socket_open(struct socket *so)
     return 0;
 }
 
-/* How much may be queued now. */
+/* How much may be queued now. Not 0 when nothing is queued: then nobody would say that there is room again. */
 static size_t room(struct socket *so)
 {
     struct tcp_pcb *pcb = so->tcp.pcb;
-    size_t limit = pcb->snd_buf;
+    size_t used = net_tcp_sndbuf - pcb->snd_buf, limit = net_share(net_tx_limit, net_tx_used);
 
     if (pcb->snd_queuelen >= QUEUE_LOW)
         return 0;
-    if (so->sndbuf != 0 && (uint32_t)so->sndbuf < net_tcp_sndbuf) {
-        size_t used = net_tcp_sndbuf - pcb->snd_buf;
-        limit = used < (size_t)so->sndbuf ? (size_t)so->sndbuf - used : 0;
-    }
-    return limit;
+    limit = MAX(limit, (size_t)SEGMENTS_MIN * pcb->mss);
+    if (so->sndbuf != 0)
+        limit = MIN(limit, (size_t)so->sndbuf);
+    return used < limit ? MIN(limit - used, (size_t)pcb->snd_buf) : 0;
+}
+
+/* The window that the connection may have now. */
+static uint32_t window_target(const struct socket *so, const struct tcp_pcb *pcb)
+{
+    uint32_t target = net_share(net_rx_limit, net_rx_used());
+
+    if (so->rcvbuf != 0)
+        target = MIN(target, (uint32_t)so->rcvbuf);
+    return MIN(MAX(target, SEGMENTS_MIN * pcb->mss), TCP_WND_MAX(pcb));
+}
+
+/* The handshake is done, and nothing has been received yet: more than what its packets could say was not promised. */
+static void window_start(struct socket *so)
+{
+    struct tcp_pcb *pcb = so->tcp.pcb;
+
+    if (pcb->rcv_wnd <= FIRST_WINDOW)
+        return;
+    so->tcp.withheld = pcb->rcv_wnd - FIRST_WINDOW;
+    pcb->rcv_wnd = FIRST_WINDOW;
+    pcb->rcv_ann_wnd = FIRST_WINDOW;
+    pcb->rcv_ann_right_edge = pcb->rcv_nxt + FIRST_WINDOW;
 }
 
 /* --- What lwIP reports --- */
@@ -125,6 +153,7 @@ static struct socket *adopt(struct socket *listener, struct tcp_pcb *pcb)
     remember_addresses(so);
     apply_options(so);
     pcb->callback_arg = so;
+    window_start(so);
     return so;
 }
 
@@ -240,9 +269,11 @@ err_t lwip_tcp_event(void *arg, struct tcp_pcb *pcb, enum lwip_event event, stru
         so->tcp.phase = TCP_PHASE_CONNECTED;
         so->tcp.fresh = true;
         remember_addresses(so);
+        window_start(so);
         socket_notify(so, EPOLLOUT | EPOLLWRNORM);
         return ERR_OK;
-    case LWIP_EVENT_POLL:
+    case LWIP_EVENT_POLL: /* memory may have come back without an acknowledgement */
+        tcp_socket_sent(so);
         return ERR_OK;
     case LWIP_EVENT_ERR:
         on_error(so, err);
@@ -459,6 +490,22 @@ static int tcp_name(struct socket *so, bool peer, void *addr, uint32_t *len)
 
 /* --- Receive --- */
 
+/* The application has read n bytes. In place of tcp_recved, which would give all of them back, and would not tell a peer whose window is all but closed. */
+static void window_give(struct socket *so, struct tcp_pcb *pcb, uint32_t n)
+{
+    uint32_t owed = n + so->tcp.withheld, target = window_target(so, pcb);
+    uint32_t give = MIN(owed, target > pcb->rcv_wnd ? target - pcb->rcv_wnd : 0), seen, more;
+
+    so->tcp.withheld = owed - give;
+    pcb->rcv_wnd += give;
+    seen = pcb->rcv_ann_right_edge - pcb->rcv_nxt;
+    more = tcp_update_rcv_ann_wnd(pcb);
+    if (more >= TCP_WND_UPDATE_THRESHOLD || (more != 0 && (int32_t)seen < (int32_t)(2 * pcb->mss))) {
+        tcp_ack_now(pcb);
+        tcp_output(pcb);
+    }
+}
+
 static void window_opened(struct socket *so, size_t n)
 {
     struct tcp_pcb *pcb = so->tcp.pcb;
@@ -467,15 +514,11 @@ static void window_opened(struct socket *so, size_t n)
         return;
     /* As tcp_recved, for the usual case in which no update is worth a packet. */
     if (likely(pcb->rcv_nxt + pcb->rcv_wnd + (uint32_t)n - pcb->rcv_ann_right_edge < pcb->mss &&
-               pcb->rcv_wnd + n <= TCP_WND_MAX(pcb))) {
+               pcb->rcv_wnd + n <= (so->tcp.withheld != 0 ? FIRST_WINDOW : TCP_WND_MAX(pcb)))) {
         pcb->rcv_wnd += (uint32_t)n;
         return;
     }
-    while (n > 0) {
-        size_t part = MIN(n, (size_t)0xffff);
-        tcp_recved(pcb, (u16_t)part);
-        n -= part;
-    }
+    window_give(so, pcb, (uint32_t)n);
 }
 
 /* Copies at most n bytes to the message from its byte `at` on; consumes them unless it is a peek. */
@@ -629,7 +672,6 @@ static ssize_t tcp_send_call(struct socket *so, struct net_msg *m, bool nonblock
         if (done == m->length) {
             if (so->tcp.pcb->snd_buf < SEND_LOW || room(so) == 0)
                 so->tcp.tx_wanted = true;
-            tcp_fast_learn(so);
             return (ssize_t)done;
         }
         so->tcp.tx_wanted = true;
@@ -746,6 +788,7 @@ static void wait_sent(struct socket *so)
 static void tcp_release(struct socket *so)
 {
     struct tcp_pcb *pcb;
+    bool unread = so->tcp.rx_bytes != 0;
 
     if (so->tcp.phase == TCP_PHASE_LISTENING) {
         release_listener(so);
@@ -760,6 +803,8 @@ static void tcp_release(struct socket *so)
         return;
     pcb->callback_arg = NULL;
     so->tcp.pcb = NULL;
+    if (!unread)
+        pcb->rcv_wnd = TCP_WND_MAX(pcb); /* or lwIP takes what was withheld for unread data, and resets */
     if (so->linger && so->linger_s == 0)
         tcp_abort(pcb);
     else if (tcp_close(pcb) != ERR_OK)

@@ -4,6 +4,7 @@
 #include <kernel/signal.h>
 #include <kernel/syscall.h>
 #include <kernel/timespec.h>
+#include <kernel/user.h>
 #include <linux/signal.h>
 #include <linux/time.h>
 #include <sched/mutex.h>
@@ -65,6 +66,8 @@ SYSCALL(setitimer, 3, "which, new, old", SYSCALL_PARTIAL) /* ITIMER_REAL */
 long sys_setitimer(int which, const struct itimerval64 *new, struct itimerval64 *old)
 {
     uint64_t value = 0, interval = 0, old_interval;
+    if ((new && !user_range_ok(new, sizeof(*new))) || (old && !user_range_ok(old, sizeof(*old))))
+        return -EFAULT;
     if (which != ITIMER_REAL || (new && (to_ns(&new->value, &value) || to_ns(&new->interval, &interval))))
         return -EINVAL;
     uint64_t left = set(value, interval, &old_interval);

@@ -307,6 +307,8 @@ long sys_rt_sigaction(int sig, const struct kernel_action *act, struct kernel_ac
 {
     if (sig < 1 || sig > SIGNALS || size != 8 || (act && (sig == SIGKILL || sig == SIGSTOP)))
         return -EINVAL;
+    if ((act && !user_range_ok(act, sizeof(*act))) || (old && !user_range_ok(old, sizeof(*old))))
+        return -EFAULT;
     mutex_lock(&actions_lock);
     struct kernel_action was = actions[sig];
     if (act)
@@ -326,6 +328,8 @@ long sys_rt_sigprocmask(int how, const uint64_t *set, uint64_t *old, size_t size
     uint64_t was = t->blocked_signals, now = was;
     if (size != 8)
         return -EINVAL;
+    if ((set && !user_range_ok(set, 8)) || (old && !user_range_ok(old, 8)))
+        return -EFAULT;
     if (set) {
         switch (how) {
         case SIG_BLOCK: now |= *set; break;
@@ -403,6 +407,8 @@ long sys_sigaltstack(const stack_t *ss, stack_t *old)
 {
     struct app_thread *a = thread_current()->app;
     stack_t was = {.ss_sp = (void *)a->alt_stack, .ss_size = a->alt_stack_size, .ss_flags = a->alt_stack_size ? 0 : SS_DISABLE};
+    if ((ss && !user_range_ok(ss, sizeof(*ss))) || (old && !user_range_ok(old, sizeof(*old))))
+        return -EFAULT;
     if (ss) {
         bool disable = ss->ss_flags & SS_DISABLE;
         if (!disable && ss->ss_size < MINSIGSTKSZ)

@@ -45,6 +45,8 @@ long sys_sethostname(const char *name, size_t len)
 SYSCALL(sysinfo, 1, "info", SYSCALL_COMPLETE)
 long sys_sysinfo(struct sysinfo *s)
 {
+    if (!user_range_ok(s, sizeof(*s)))
+        return -EFAULT;
     memset(s, 0, sizeof(*s));
     s->uptime = (long)(clock_monotonic_ns() / NS_PER_SEC);
     s->totalram = page_total_bytes();
@@ -74,6 +76,8 @@ long sys_prlimit64(int pid, unsigned resource, const struct rlimit64 *new, struc
         return -ESRCH;
     if (resource >= RLIM_NLIMITS)
         return -EINVAL;
+    if ((new && !user_range_ok(new, sizeof(*new))) || (old && !user_range_ok(old, sizeof(*old))))
+        return -EFAULT;
     struct rlimit64 was = limits[resource];
     if (new) {
         if (new->rlim_cur > new->rlim_max)
@@ -100,6 +104,8 @@ long sys_getrusage(int who, struct rusage *u)
     struct thread *t;
     if (who != RUSAGE_SELF && who != RUSAGE_THREAD && who != RUSAGE_CHILDREN)
         return -EINVAL;
+    if (!user_range_ok(u, sizeof(*u)))
+        return -EFAULT;
     memset(u, 0, sizeof(*u));
     mutex_lock(&threads_lock);
     TAILQ_FOREACH(t, &all_threads, all_link) {

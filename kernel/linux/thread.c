@@ -169,7 +169,11 @@ long sys_arch_prctl(int code, unsigned long addr)
 {
     switch (code) {
     case ARCH_SET_FS: sched_set_fs(addr); return 0;
-    case ARCH_GET_FS: *(unsigned long *)addr = thread_current()->fs_base; return 0;
+    case ARCH_GET_FS:
+        if (!user_range_ok((void *)addr, sizeof(addr)))
+            return -EFAULT;
+        *(unsigned long *)addr = thread_current()->fs_base;
+        return 0;
     default: return -EINVAL;
     }
 }
@@ -178,6 +182,8 @@ SYSCALL(prctl, 5, "option, arg2, arg3, arg4, arg5", SYSCALL_PARTIAL) /* names, d
 long sys_prctl(int option, unsigned long a2, unsigned long a3, unsigned long a4, unsigned long a5)
 {
     static int dumpable = 1, thp_disable;
+    if ((option == PR_SET_NAME || option == PR_GET_NAME) && !user_range_ok((void *)a2, 16))
+        return -EFAULT;
     switch (option) {
     case PR_SET_NAME: strlcpy(thread_current()->name, (const char *)a2, 16); return 0;
     case PR_GET_NAME: strlcpy((char *)a2, thread_current()->name, 16); return 0;
@@ -204,6 +210,8 @@ long sys_sched_getaffinity(int pid, size_t size, unsigned long *mask)
     size_t need = ALIGN_UP(ALIGN_UP(percpu_count, 8) / 8, 8);
     if (size < need || size % 8)
         return -EINVAL;
+    if (!user_range_ok(mask, need))
+        return -EFAULT;
     memset(mask, 0, need);
     for (unsigned i = 0; i < percpu_count; i++)
         mask[i / 64] |= 1ul << (i % 64);

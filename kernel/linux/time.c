@@ -3,6 +3,7 @@
 #include <kernel/clock.h>
 #include <kernel/syscall.h>
 #include <kernel/timespec.h>
+#include <kernel/user.h>
 #include <linux/time.h>
 #include <sched/internal.h>
 
@@ -42,6 +43,8 @@ SYSCALL(clock_gettime, 2, "clock, time", SYSCALL_COMPLETE)
 long sys_clock_gettime(int clock, struct timespec64 *time)
 {
     uint64_t ns;
+    if (!user_range_ok(time, sizeof(*time)))
+        return -EFAULT;
     int err = clock_read(clock, &ns);
     if (!err)
         *time = timespec_of_ns(ns);
@@ -62,6 +65,8 @@ SYSCALL(gettimeofday, 2, "time, zone", SYSCALL_COMPLETE)
 long sys_gettimeofday(struct timeval64 *time, void *zone)
 {
     uint64_t ns = clock_realtime_ns();
+    if (time && !user_range_ok(time, sizeof(*time)))
+        return -EFAULT;
     if (time)
         *time = (struct timeval64){(int64_t)(ns / NS_PER_SEC), (int64_t)(ns % NS_PER_SEC / 1000)};
     return 0;
@@ -108,6 +113,8 @@ long sys_clock_nanosleep(int clock, int flags, const struct timespec64 *request,
     bool realtime = clock == CLOCK_REALTIME && (flags & TIMER_ABSTIME);
     if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME)
         return -EINVAL;
+    if (!user_range_ok(request, sizeof(*request)) || (remain && !user_range_ok(remain, sizeof(*remain))))
+        return -EFAULT;
     if (!timespec_valid(request))
         return -EINVAL;
     uint64_t deadline = flags & TIMER_ABSTIME ? timespec_ns(request) : deadline_after(timespec_ns(request));
@@ -128,6 +135,8 @@ long sys_nanosleep(const struct timespec64 *request, struct timespec64 *remain)
 SYSCALL(times, 1, "tms", SYSCALL_COMPLETE)
 long sys_times(long tms[4])
 {
+    if (tms && !user_range_ok(tms, 4 * sizeof(*tms)))
+        return -EFAULT;
     if (tms) {
         tms[0] = (long)(process_cpu_ns() / (NS_PER_SEC / 100));
         tms[1] = tms[2] = tms[3] = 0;

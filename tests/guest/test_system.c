@@ -109,6 +109,55 @@ static void unknown_calls(void)
     }
 }
 
+/* A pointer that is none is an error, not the end. */
+static void bad_pointers(void)
+{
+    static const struct {
+        const char *name;
+        long number, a[5];
+    } calls[] = {
+        {"write", SYS_write, {-1, 8, 10}},
+        {"read", SYS_read, {-2, 8, 10}},
+        {"open", SYS_open, {8, O_RDONLY}},
+        {"stat", SYS_stat, {8, 8}},
+        {"fstat", SYS_fstat, {-2, 8}},
+        {"poll", SYS_poll, {8, 1, 0}},
+        {"getrandom", SYS_getrandom, {8, 10, 0}},
+        {"pipe2", SYS_pipe2, {8, 0}},
+        {"getcwd", SYS_getcwd, {8, 100}},
+        {"uname", SYS_uname, {8}},
+        {"socketpair", SYS_socketpair, {1, 1, 0, 8}},
+        {"futex", SYS_futex, {8, 1, 1}},
+        {"writev", SYS_writev, {-1, 8, 2}},
+        {"mkdir", SYS_mkdir, {8, 0700}},
+        {"readlink", SYS_readlink, {8, 8, 10}},
+        {"clock_gettime", SYS_clock_gettime, {1, 8}},
+        {"nanosleep", SYS_nanosleep, {8, 0}},
+        {"sysinfo", SYS_sysinfo, {8}},
+        {"rt_sigaction", SYS_rt_sigaction, {10, 8, 0, 8}},
+        {"rt_sigprocmask", SYS_rt_sigprocmask, {0, 8, 0, 8}},
+        {"sigaltstack", SYS_sigaltstack, {8, 0}},
+        {"prlimit64", SYS_prlimit64, {0, 7, 8, 0}},
+        {"getrusage", SYS_getrusage, {0, 8}},
+        {"times", SYS_times, {8}},
+        {"gettimeofday", SYS_gettimeofday, {8, 0}},
+        {"sched_getaffinity", SYS_sched_getaffinity, {0, 128, 8}},
+        {"arch_prctl", SYS_arch_prctl, {0x1003, 8}},
+        {"prctl", SYS_prctl, {15, 8}},
+        {"setitimer", SYS_setitimer, {0, 8, 0}},
+    };
+    int p[2];
+    if (pipe(p) < 0 || write(p[1], "text", 4) != 4)
+        return;
+    for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+        const long *a = calls[i].a;
+        long first = a[0] == -1 ? p[1] : a[0] == -2 ? p[0] : a[0];
+        fails(syscall(calls[i].number, first, a[1], a[2], a[3], a[4]), EFAULT, "%s", calls[i].name);
+    }
+    close(p[0]);
+    close(p[1]);
+}
+
 static void random_numbers(void)
 {
     unsigned char a[64] = {0}, b[64] = {0};
@@ -237,6 +286,7 @@ int main(void)
     run(identity);
     run(descriptors_limit);
     run(unknown_calls);
+    run(bad_pointers);
     run(random_numbers);
     run(proc);
     run(devices);
