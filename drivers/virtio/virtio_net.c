@@ -123,6 +123,11 @@ static void irq_disable(struct netdev *dev)
     virtqueue_irq_disable(&virtio_net(dev)->rx);
 }
 
+static bool nudge(struct netdev *dev)
+{
+    return virtqueue_nudge(&virtio_net(dev)->tx);
+}
+
 static const struct netdev_ops ops = {
     .transmit = net_tx_transmit,
     .kick = net_tx_kick,
@@ -130,6 +135,7 @@ static const struct netdev_ops ops = {
     .pending = pending,
     .irq_enable = irq_enable,
     .irq_disable = irq_disable,
+    .nudge = nudge,
 };
 
 static int queues_make(struct virtio_net *net)

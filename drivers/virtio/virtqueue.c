@@ -128,6 +128,14 @@ bool virtqueue_kick(struct virtqueue *vq)
     return wanted;
 }
 
+bool virtqueue_nudge(struct virtqueue *vq)
+{
+    if (virtqueue_used_index(vq) == vq->avail_published)
+        return false;
+    doorbell(vq);
+    return true;
+}
+
 bool virtqueue_irq_enable(struct virtqueue *vq, uint16_t after)
 {
     uint16_t seen = virtqueue_seen(vq);

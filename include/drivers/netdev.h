@@ -37,6 +37,8 @@ struct netdev_ops {
     /* Turns receive interrupts on, for a CPU that is about to sleep; false when something is pending already (and interrupts stay off). */
     bool (*irq_enable)(struct netdev *dev);
     void (*irq_disable)(struct netdev *dev);
+    /* The device was given packets some time ago: true when it has not taken all of them, and it is told again. A host may lose a notification. */
+    bool (*nudge)(struct netdev *dev);
 };
 
 #define NETDEV_F_CSUM_TX 1u

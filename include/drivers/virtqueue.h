@@ -52,6 +52,8 @@ void virtqueue_free(struct virtqueue *vq);
 int virtqueue_add(struct virtqueue *vq, const struct virtqueue_sg *sg, unsigned out, unsigned in, void *token);
 /* Makes what was queued visible and rings the doorbell if the device wants that; true when it rang. */
 bool virtqueue_kick(struct virtqueue *vq);
+/* Rings the doorbell, wanted or not, if the device has not used all that is visible to it; true when it rang. */
+bool virtqueue_nudge(struct virtqueue *vq);
 
 static inline uint16_t virtqueue_used_index(const struct virtqueue *vq)
 {
