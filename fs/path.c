@@ -11,7 +11,8 @@
 struct walk {
     struct vnode *at;  /* reference */
     const char *rest;  /* what is left */
-    char *buffer;      /* two path buffers: the rest, and a link's target; NULL until needed */
+    char *buffer;      /* for the rest of the path behind a link; NULL until needed */
+    char *target;      /* and for the link's target */
     unsigned links;
 };
 
@@ -47,9 +48,11 @@ static int expand_link(struct walk *w, struct vnode *link)
 {
     if (++w->links > LINKS_MAX)
         return -ELOOP;
-    if (!w->buffer && !(w->buffer = kmalloc(2 * PATH_MAX_BYTES)))
+    if (!w->buffer && !(w->buffer = kmalloc(PATH_MAX_BYTES)))
         return -ENOMEM;
-    char *target = w->buffer + PATH_MAX_BYTES;
+    if (!w->target && !(w->target = kmalloc(PATH_MAX_BYTES)))
+        return -ENOMEM;
+    char *target = w->target;
     ssize_t n = link->ops->readlink ? link->ops->readlink(link, target, PATH_MAX_BYTES) : -EINVAL;
     if (n < 0)
         return (int)n;
@@ -180,6 +183,7 @@ int path_walk(struct vnode *start, const char *path, unsigned flags, struct path
         r = walk_step(&w, flags, out);
     vnode_put(w.at);
     kfree(w.buffer);
+    kfree(w.target);
     return MIN(r, 0);
 }
 

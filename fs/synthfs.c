@@ -2,6 +2,7 @@
 
    A vnode stands for an entry, or for a directory: the first `len` characters of the path of an entry below it. It is made at each
    lookup; its inode number is a hash of its path. */
+#include <stdatomic.h>
 #include <fs/synthfs.h>
 #include <asm/fcntl.h>
 #include <asm/statfs.h>
@@ -70,13 +71,25 @@ static size_t match(const char *path, const char *prefix, size_t prefix_len, con
     return end == 0 || end == '/' ? prefix_len + 1 + len : 0;
 }
 
+/* Names that were found, so that a program that reads the same file again and again does not pay for the whole table. A slot is checked before it is
+   believed, so it needs no lock. */
+static const struct synth_entry *_Atomic found[32];
+
 static struct vnode *dir_lookup(struct vnode *v, const char *name, size_t len)
 {
     struct synth_vnode *dir = synth(v);
+    unsigned key = (unsigned)(dir->len << 24 | (len & 255) << 16) | (unsigned char)name[0] << 8 | (unsigned char)name[len - 1];
+    unsigned slot = (key * 0x9e3779b1u) >> 27;
+    const struct synth_entry *hit = atomic_load_explicit(&found[slot], memory_order_relaxed);
+    size_t at = hit ? match(hit->path, dir->entry->path, dir->len, name, len) : 0;
+    if (at)
+        return synth_vnode_new(hit, at, dir->root_len);
     LINKER_TABLE_FOREACH(synth, struct synth_entry, e) {
         size_t n = match(e->path, dir->entry->path, dir->len, name, len);
-        if (n)
+        if (n) {
+            atomic_store_explicit(&found[slot], e, memory_order_relaxed);
             return synth_vnode_new(e, n, dir->root_len);
+        }
     }
     return ERR_PTR(-ENOENT);
 }

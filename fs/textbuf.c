@@ -31,16 +31,32 @@ void textbuf_append(struct textbuf *t, const void *data, size_t n)
     t->len += n;
 }
 
+void textbuf_number(struct textbuf *t, uint64_t v)
+{
+    char digits[20], *p = digits + sizeof(digits);
+    do
+        *--p = (char)('0' + v % 10);
+    while (v /= 10);
+    textbuf_append(t, p, (size_t)(digits + sizeof(digits) - p));
+}
+
+/* Into the room that is there; only what does not fit is made a second time. */
 void textbuf_printf(struct textbuf *t, const char *fmt, ...)
 {
     va_list ap;
-    va_start(ap, fmt);
-    int n = vsnprintf(NULL, 0, fmt, ap);
-    va_end(ap);
-    if (n <= 0 || !reserve(t, (size_t)n + 1))
+    if (!reserve(t, 1))
         return;
     va_start(ap, fmt);
-    vsnprintf(t->data + t->len, (size_t)n + 1, fmt, ap);
+    int n = vsnprintf(t->data + t->len, t->capacity - t->len, fmt, ap);
     va_end(ap);
+    if (n <= 0)
+        return;
+    if ((size_t)n >= t->capacity - t->len) {
+        if (!reserve(t, (size_t)n + 1))
+            return;
+        va_start(ap, fmt);
+        vsnprintf(t->data + t->len, (size_t)n + 1, fmt, ap);
+        va_end(ap);
+    }
     t->len += (size_t)n;
 }

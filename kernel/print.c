@@ -19,6 +19,13 @@ static void put(struct out *o, char c)
     o->len++;
 }
 
+static void put_bytes(struct out *o, const char *s, size_t n)
+{
+    if (o->len + 1 < o->size)
+        memcpy(o->buf + o->len, s, MIN(n, o->size - 1 - o->len));
+    o->len += n;
+}
+
 static void pad(struct out *o, char c, int n)
 {
     while (n-- > 0)
@@ -32,8 +39,7 @@ static void put_string(struct out *o, const struct spec *sp, const char *s)
     int n = (int)(sp->precision >= 0 ? strnlen(s, (size_t)sp->precision) : strlen(s));
     if (!sp->left)
         pad(o, ' ', sp->width - n);
-    for (int i = 0; i < n; i++)
-        put(o, s[i]);
+    put_bytes(o, s, (size_t)n);
     if (sp->left)
         pad(o, ' ', sp->width - n);
 }
@@ -47,8 +53,22 @@ static void put_char(struct out *o, const struct spec *sp, char c)
         pad(o, ' ', sp->width - 1);
 }
 
+/* A decimal number without width, precision or sign: most of them. */
+static void put_plain(struct out *o, unsigned long v)
+{
+    char tmp[20], *p = tmp + sizeof(tmp);
+    do
+        *--p = (char)('0' + v % 10);
+    while (v /= 10);
+    put_bytes(o, p, (size_t)(tmp + sizeof(tmp) - p));
+}
+
 static void put_number(struct out *o, const struct spec *sp, unsigned long v, unsigned base, char sign)
 {
+    if (base == 10 && !sp->width && sp->precision < 0 && !sign) {
+        put_plain(o, v);
+        return;
+    }
     const char *digits = sp->upper ? "0123456789ABCDEF" : "0123456789abcdef";
     char tmp[24];
     int n = 0;
@@ -140,8 +160,12 @@ int vsnprintf(char *buf, size_t size, const char *f, va_list args)
     va_list ap;
     va_copy(ap, args);
     for (; *f; f++) {
-        if (*f != '%') {
-            put(&o, *f);
+        if (*f != '%') { /* text up to the next conversion */
+            size_t n = 1;
+            while (f[n] && f[n] != '%')
+                n++;
+            put_bytes(&o, f, n);
+            f += n - 1;
             continue;
         }
         struct spec sp;

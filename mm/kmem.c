@@ -1,4 +1,4 @@
-/* The kernel heap. Objects up to 2 KiB come from slabs of 16 KiB: a head, then objects of one size class. A slab is aligned to its size, so the head is found from the
+/* The kernel heap. Objects up to 4 KiB come from slabs of 16 KiB: a head, then objects of one size class. A slab is aligned to its size, so the head is found from the
    object's address. What is larger is a run of pages with the same kind of head in front.
 
    Each CPU has a magazine (a small stack of free objects) for each class: allocating and freeing hot objects is a pop or a push with preemption off, no lock
@@ -18,13 +18,13 @@
 #define SLAB_ORDER 2u
 #define SLAB_SIZE (PAGE_SIZE << SLAB_ORDER)
 #define HEAD_SIZE 64u
-#define SMALL_MAX 2048u
+#define SMALL_MAX 4096u /* paths are that long */
 #define LARGE_MAX (1u << 20)
 #define MAGAZINE 16u
 #define SLAB_MAGIC 0x51ab51abu
 #define LARGE_MAGIC 0x1a49e1a9u
 
-static const uint16_t class_sizes[] = {16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1344, 2048};
+static const uint16_t class_sizes[] = {16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1344, 2048, 4096};
 #define CLASSES ARRAY_SIZE(class_sizes)
 
 struct object {
@@ -76,6 +76,9 @@ static struct slab *head_of(const void *p) { return (struct slab *)ALIGN_DOWN((u
 
 /* Capacity of a slab, and the offset of its first object: objects whose size is a multiple of 64 are aligned to 64. */
 static unsigned slab_capacity(unsigned class) { return (unsigned)(SLAB_SIZE - HEAD_SIZE) / class_sizes[class]; }
+
+/* Objects of a class that a CPU keeps: few of the large ones. */
+static unsigned magazine_limit(unsigned class) { return class_sizes[class] >= 1024 ? 4 : MAGAZINE; }
 
 static void *take_locked(unsigned class)
 {
@@ -138,7 +141,7 @@ static __attribute__((noinline)) void *refill(unsigned class)
         return NULL;
     preempt_disable();
     struct magazine *m = &percpu()->kmem->magazines[class];
-    while (n > 1 && m->count < MAGAZINE)
+    while (n > 1 && m->count < magazine_limit(class))
         m->objects[m->count++] = got[--n];
     preempt_enable();
     if (n > 1) { /* another thread filled it meanwhile */
@@ -215,7 +218,7 @@ void kfree(void *p)
     }
     preempt_disable();
     struct magazine *m = &percpu()->kmem->magazines[s->class];
-    bool full = m->count == MAGAZINE;
+    bool full = m->count >= magazine_limit(s->class);
     if (!full)
         m->objects[m->count++] = p;
     preempt_enable();
