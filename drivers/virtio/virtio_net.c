@@ -3,11 +3,13 @@
    Receive buffers are posted by the first poll or irq_enable, because they are allocated under the stack's mutex. */
 #include "net.h"
 #include <asm/errno.h>
+#include <kernel/clock.h>
 #include <kernel/log.h>
 #include <kernel/random.h>
 #include <kernel/string.h>
 #include <linux/virtio_ids.h>
 #include <mm/kmem.h>
+#include <sched/thread.h>
 
 #define FEATURE(bit) (1ull << (bit))
 #define CONFIG(field) offsetof(struct virtio_net_config, field), sizeof(((struct virtio_net_config *)0)->field)
@@ -208,8 +210,12 @@ fail:
     return err;
 }
 
+/* What was queued goes out first, if the device takes it within 100 ms. */
 static void shutdown(struct device *dev)
 {
+    struct virtio_net *net = VIRTIO_DEVICE(dev)->driver_data;
+    for (int i = 0; i < 100 && virtqueue_nudge(&net->tx); i++)
+        thread_sleep_until(clock_monotonic_ns() + NS_PER_MS);
     virtio_reset(VIRTIO_DEVICE(dev));
 }
 

@@ -23,8 +23,10 @@ struct thread *program_main_thread(void (*fn)(void *));
 _Noreturn void program_start(char **argv, char **envp);
 /* Name of the program, for messages. */
 const char *program_name(void);
-/* Quiets the devices and powers off; status reaches the host. */
+/* Closes all files, quiets the devices and powers off; status reaches the host. Sleeps: only where no lock of the kernel is held. */
 _Noreturn void program_exit(int status);
+/* The same at once, for a program that failed in the middle of a system call. */
+_Noreturn void program_abandon(int status);
 /* Arguments as in /proc/self/cmdline: strings with their ends, one after the other; *size gets their length. */
 const char *program_cmdline(size_t *size);
 

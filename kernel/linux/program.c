@@ -3,6 +3,8 @@
 #include <arch/paging.h>
 #include <asm/errno.h>
 #include <drivers/driver.h>
+#include <fs/file.h>
+#include <fs/poll.h>
 #include <kernel/boot.h>
 #include <kernel/log.h>
 #include <kernel/panic.h>
@@ -15,6 +17,7 @@
 #include <mm/kmem.h>
 #include <mm/vm.h>
 #include <sched/internal.h>
+#include <stdatomic.h>
 
 #define STACK_SIZE (8ul << 20)
 #define STACK_GUARD (1ul << 20) /* below it, so that an overflow meets no other mapping: as on Linux */
@@ -108,11 +111,31 @@ _Noreturn void program_start(char **argv, char **envp)
     enter_program(sp, (uint64_t)_start);
 }
 
-_Noreturn void program_exit(int status)
+/* As on Linux when a process ends, its connections are closed, so that peers learn of it; what that queues is sent before the devices stop. */
+static void close_files(void)
 {
-    devices_shutdown();
+    fd_close_range(0, UINT32_MAX);
+    for (int i = 0; i < 100 && poll_progress(); i++) /* bounded: peers may go on talking */
+        ;
+}
+
+_Noreturn void program_abandon(int status)
+{
     report_printf("%s: exit status %d\n", name, status);
     machine_power_off(status);
+}
+
+_Noreturn void program_exit(int status)
+{
+    static _Atomic bool ending;
+    if (atomic_exchange_explicit(&ending, true, memory_order_relaxed)) /* another thread is at it */
+        for (;;) {
+            thread_wait_prepare();
+            thread_wait();
+        }
+    close_files();
+    devices_shutdown();
+    program_abandon(status);
 }
 
 SYSCALL(exit_group, 1, "status", SYSCALL_COMPLETE)

@@ -269,6 +269,8 @@ void signal_fault(struct trap_frame *f, int sig, int code, uint64_t address)
                   in_kernel ? " (in a system call)" : "");
     report_printf("thread %d (%s)\n", t->tid, t->name);
     trap_report(f);
+    if (in_kernel)
+        program_abandon(128 + sig);
     program_exit(128 + sig);
 }
 

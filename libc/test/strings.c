@@ -15,6 +15,7 @@ DECLARE(void *, memmove, void *, const void *, size_t);
 DECLARE(void *, memset, void *, int, size_t);
 DECLARE(int, memcmp, const void *, const void *, size_t);
 DECLARE(void *, memchr, const void *, int, size_t);
+DECLARE(void *, __memrchr, const void *, int, size_t);
 DECLARE(size_t, strlen, const char *);
 DECLARE(char *, strchr, const char *, int);
 DECLARE(char *, __strchrnul, const char *, int);
@@ -144,6 +145,19 @@ int main(void)
     a[AREA - 1] = 'x';
     good &= our_memchr(a + 5, 'x', SIZE_MAX) == a + AREA - 1;
     ok(good, "memchr");
+
+    good = 1;
+    for (int n = 0; n < 100; n++)
+        for (int at = -1; at < n; at++)
+            for (int al = 0; al < 17; al++) {
+                unsigned char *p = a + AREA - n - al;
+                for (int k = -20; k < n + al; k++)
+                    p[k] = k < 0 || k >= n ? 'x' : 'a';
+                if (at >= 0)
+                    p[at] = p[at / 2] = 'x';
+                good &= our___memrchr(p, 'x' + 256, n) == (at >= 0 ? p + at : NULL);
+            }
+    ok(good, "memrchr");
 
     good = 1;
     for (int n = 0; n < 100; n++)

@@ -38,3 +38,12 @@ size_t strlcpy(char *dst, const char *src, size_t size)
     }
     return n;
 }
+
+__attribute__((weak)) uint64_t clock_monotonic_ns(void)
+{
+    return 0;
+}
+
+__attribute__((weak)) void thread_sleep_until(uint64_t deadline_ns)
+{
+}
