@@ -58,7 +58,8 @@ $(BUILD)/kernel.o: $(KERNEL_OBJS) $(LWIP_OBJS) arch/x86_64/exports.txt
 define APP_RULES
 $(BUILD)/apps/$(1)/link.rsp: FORCE $(LIBC_A) $(LIBC_CRT)
 	+@$$(MAKE) --no-print-directory -f apps/$(1)/Makefile BUILD=$(BUILD)
-$(BUILD)/$(1).elf: $(BUILD)/apps/$(1)/link.rsp $(BUILD)/kernel.o $(LIBC_A) $(LIBC_CRT) arch/x86_64/image.lds scripts/link-image
+$(BUILD)/$(1).elf: $(BUILD)/apps/$(1)/link.rsp $(BUILD)/kernel.o $(LIBC_A) $(LIBC_CRT) arch/x86_64/image.lds scripts/link-image \
+    $$(wildcard apps/$(1)/cmdline) $$(shell find apps/$(1)/rootfs 2>/dev/null)
 	scripts/link-image $(BUILD) $(1)
 endef
 $(foreach app,$(APPS) $(TEST_APPS),$(eval $(call APP_RULES,$(app))))

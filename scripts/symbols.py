@@ -12,7 +12,7 @@ def main():
         address, kind, name = line.split(maxsplit=2)
         if name == "__text_end":
             end = int(address, 16)
-        if kind in "tTwW" and not name.startswith(".") and (not functions or functions[-1][0] != int(address, 16)):
+        if kind in "tTwW" and not name.startswith((".", "__kernel_text_")) and (not functions or functions[-1][0] != int(address, 16)):
             functions.append((int(address, 16), name[:60]))
     functions = [f for f in functions if f[0] < end] + [(end, "")]
     print('.section .symbols, "a"\n.balign 4')
