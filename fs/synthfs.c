@@ -48,7 +48,7 @@ static struct vnode *synth_vnode_new(const struct synth_entry *e, size_t len, si
                                   : !S_ISDIR(mode) ? &file_ops_vnode
                                   : !e->path[len] ? e->dir
                                                   : &dir_ops;
-    uint32_t dev = 0x10000u + (uint32_t)path_hash(e->path, root_len) % 0x10000u;
+    uint32_t dev = 0x10000u | (uint32_t)(unsigned char)e->path[1] << 8 | (uint32_t)root_len; /* roots differ in their first letter or length */
     vnode_init(&s->v, ops, mode, dev, path_hash(e->path, len) >> 1);
     s->entry = e;
     s->len = len;

@@ -238,15 +238,14 @@ void thread_yield(void)
     irq_restore(flags);
 }
 
-void preempt_enable(void)
+void preempt_enable_switch(void)
 {
-    struct percpu *p = percpu();
-    if (--p->preempt_count == 0 && unlikely(p->need_resched) && !p->interrupt_depth) {
-        uint64_t flags = irq_save();
-        if (flags & 0x200)
-            switch_away(true);
-        irq_restore(flags);
-    }
+    if (percpu()->interrupt_depth)
+        return;
+    uint64_t flags = irq_save();
+    if (flags & 0x200)
+        switch_away(true);
+    irq_restore(flags);
 }
 
 void thread_wait_prepare(void)

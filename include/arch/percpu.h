@@ -35,6 +35,8 @@ extern _Thread_local struct percpu host_percpu;
 static inline struct percpu *percpu(void) { return &host_percpu; }
 static inline struct thread *percpu_current(void) { return host_percpu.current; }
 static inline void percpu_preempt_inc(void) { host_percpu.preempt_count++; }
+static inline bool percpu_preempt_dec(void) { return --host_percpu.preempt_count == 0; }
+static inline bool percpu_need_resched(void) { return host_percpu.need_resched != 0; }
 #else
 static inline struct percpu *percpu(void)
 {
@@ -50,6 +52,19 @@ static inline struct thread *percpu_current(void)
     return t;
 }
 static inline void percpu_preempt_inc(void) { __asm__ volatile("incl %%gs:16" ::: "memory", "cc"); }
+/* True when the count is 0 now. */
+static inline bool percpu_preempt_dec(void)
+{
+    bool zero;
+    __asm__ volatile("decl %%gs:16" : "=@ccz"(zero)::"memory");
+    return zero;
+}
+static inline bool percpu_need_resched(void)
+{
+    bool needed;
+    __asm__ volatile("cmpl $0, %%gs:20" : "=@ccnz"(needed)::"memory");
+    return needed;
+}
 #endif
 
 #endif

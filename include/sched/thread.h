@@ -40,6 +40,11 @@ unsigned *thread_net_batch(void);
 
 /* While held, this thread is neither preempted nor moved to another CPU. Nests; must not sleep inside. */
 static inline void preempt_disable(void) { percpu_preempt_inc(); }
-void preempt_enable(void);
+void preempt_enable_switch(void); /* the count is 0 and a switch is due */
+static inline void preempt_enable(void)
+{
+    if (percpu_preempt_dec() && unlikely(percpu_need_resched()))
+        preempt_enable_switch();
+}
 
 #endif

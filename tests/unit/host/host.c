@@ -228,7 +228,7 @@ void thread_yield(void) { sched_yield(); }
 void host_yield(void) { sched_yield(); }
 int thread_id(const struct thread *t) { return t->id; }
 bool thread_interrupted(void) { return false; }
-void preempt_enable(void) {}
+void preempt_enable_switch(void) {}
 
 uint64_t clock_monotonic_ns(void)
 {
