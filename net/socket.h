@@ -68,6 +68,7 @@ struct tcp_part {
     struct tcp_template template;
     uint16_t local_port, remote_port;
     ip_addr_t local_ip, remote_ip;      /* for getsockname and getpeername */
+    bool nodelay;                       /* TCP_NODELAY; accepted connections inherit it, as on Linux */
     unsigned keep_idle_s, keep_interval_s, keep_count;
     struct socket_queue accept_queue;   /* established, not accepted */
     struct socket *listening_socket;    /* in whose accept_queue this is */

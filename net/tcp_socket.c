@@ -74,6 +74,10 @@ static void apply_options(struct socket *so)
         ip_set_option(pcb, SOF_KEEPALIVE);
     else
         ip_reset_option(pcb, SOF_KEEPALIVE);
+    if (so->tcp.nodelay)
+        tcp_nagle_disable(pcb);
+    else
+        tcp_nagle_enable(pcb);
     if (so->tcp.keep_idle_s != 0)
         pcb->keep_idle = so->tcp.keep_idle_s * 1000;
     if (so->tcp.keep_interval_s != 0)
@@ -140,6 +144,7 @@ static struct socket *adopt(struct socket *listener, struct tcp_pcb *pcb)
     if (so == NULL)
         return NULL;
     so->keepalive = listener->keepalive;
+    so->tcp.nodelay = listener->tcp.nodelay;
     so->tcp.keep_idle_s = listener->tcp.keep_idle_s;
     so->tcp.keep_interval_s = listener->tcp.keep_interval_s;
     so->tcp.keep_count = listener->tcp.keep_count;
@@ -860,14 +865,12 @@ static int tcp_setopt(struct socket *so, int level, int name, const void *value,
         return err;
     switch (name) {
     case TCP_NODELAY:
+        so->tcp.nodelay = v != 0;
         if (pcb == NULL)
             return 0;
-        if (v != 0) {
-            tcp_nagle_disable(pcb);
+        apply_options(so);
+        if (v != 0)
             tcp_output(pcb);
-        } else {
-            tcp_nagle_enable(pcb);
-        }
         return 0;
     case TCP_KEEPIDLE:
     case TCP_KEEPINTVL:
@@ -898,7 +901,7 @@ static int tcp_getopt(struct socket *so, int level, int name, void *value, uint3
     if (level != SOL_TCP)
         return socket_getopt(so, level, name, value, len);
     switch (name) {
-    case TCP_NODELAY: v = pcb != NULL && tcp_nagle_disabled(pcb); break;
+    case TCP_NODELAY: v = so->tcp.nodelay; break;
     case TCP_MAXSEG: v = pcb != NULL ? pcb->mss : 536; break;
     case TCP_KEEPIDLE: v = so->tcp.keep_idle_s != 0 ? (int)so->tcp.keep_idle_s : 7200; break;
     case TCP_KEEPINTVL: v = so->tcp.keep_interval_s != 0 ? (int)so->tcp.keep_interval_s : 75; break;

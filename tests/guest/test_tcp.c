@@ -368,6 +368,30 @@ static void binding(void)
     fails(socket(250, SOCK_STREAM, 0), EAFNOSUPPORT, "an unknown family");
 }
 
+/* What is set on the listening socket holds for the connections that it accepts. */
+static void inherited(void)
+{
+    int l = listener(5), on = 1, value = 0, idle = 77;
+    socklen_t size = sizeof(value);
+    equal(setsockopt(l, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), 0, "TCP_NODELAY on a listener");
+    setsockopt(l, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    setsockopt(l, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+    int c = connect_to(port_of(l)), a = accept(l, NULL, NULL);
+    getsockopt(a, IPPROTO_TCP, TCP_NODELAY, &value, &size);
+    check(value != 0, "TCP_NODELAY is inherited");
+    value = 0;
+    getsockopt(a, SOL_SOCKET, SO_KEEPALIVE, &value, &size);
+    check(value != 0, "SO_KEEPALIVE is inherited");
+    getsockopt(a, IPPROTO_TCP, TCP_KEEPIDLE, &value, &size);
+    equal(value, 77, "TCP_KEEPIDLE is inherited");
+    value = 1;
+    getsockopt(c, IPPROTO_TCP, TCP_NODELAY, &value, &size);
+    equal(value, 0, "the other end is as it was");
+    close(a);
+    close(c);
+    close(l);
+}
+
 static void *send_later(void *fd)
 {
     sleep_ms(20);
@@ -586,6 +610,7 @@ static void all_of(int f)
     run(resets);
     run(refused);
     run(binding);
+    run(inherited);
     run(timeouts);
     run(full_buffers);
     run(flags_by_epoll);
