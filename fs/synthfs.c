@@ -260,6 +260,11 @@ static const struct vnode_ops file_ops_vnode = {.open = synth_open, .path = synt
 static const struct vnode_ops link_ops = {.readlink = synth_readlink, .path = synthfs_path,
     .getattr = synthfs_getattr, .statfs = synthfs_statfs, .release = synthfs_release};
 
+bool synthfs_is_text(const struct vnode *v)
+{
+    return v->ops == &file_ops_vnode && synth((struct vnode *)v)->entry->show;
+}
+
 struct vnode *synthfs_new(const char *prefix)
 {
     size_t len = strlen(prefix);

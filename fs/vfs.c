@@ -4,6 +4,7 @@
    A call takes vfs_lock once, does everything to the tree under it, and drops it before files are opened or references go. */
 #include <asm/stat.h>
 #include <fs/file.h>
+#include <fs/synthfs.h>
 #include <fs/vfs.h>
 #include <kernel/string.h>
 #include <linux/fcntl.h>
@@ -87,6 +88,28 @@ static struct vnode *create_at(struct path *p, uint32_t mode, const char *target
 }
 
 /* The vnode to open, created if asked for. */
+/* The file of /proc or /sys that was opened last, by its absolute path. Servers read one of them many times a second, and such a path means the same file for ever: what
+   the table holds does not change, and the mounts cannot be moved. Protected by vfs_lock. */
+static struct {
+    char path[48];
+    struct vnode *vnode;
+} remembered;
+
+static bool may_remember(const char *path, int flags)
+{
+    return path[0] == '/' && !(flags & (O_CREAT | O_NOFOLLOW | O_DIRECTORY | O_PATH | O_TRUNC));
+}
+
+static void remember(const char *path, struct vnode *v)
+{
+    size_t len = strnlen(path, sizeof(remembered.path));
+    if (len == sizeof(remembered.path) || !synthfs_is_text(v))
+        return;
+    vnode_put(remembered.vnode);
+    remembered.vnode = vnode_get(v);
+    memcpy(remembered.path, path, len + 1);
+}
+
 static struct vnode *open_lookup(struct vnode *base, const char *path, int flags, uint32_t mode)
 {
     struct path p;
@@ -94,11 +117,18 @@ static struct vnode *open_lookup(struct vnode *base, const char *path, int flags
     unsigned walk = (create ? PATH_CREATE : 0) | (flags & O_NOFOLLOW || exclusive ? PATH_NOFOLLOW : 0);
     struct vnode *v;
     mutex_lock(&vfs_lock);
+    if (remembered.vnode && may_remember(path, flags) && strcmp(path, remembered.path) == 0) {
+        v = vnode_get(remembered.vnode);
+        mutex_unlock(&vfs_lock);
+        return v;
+    }
     int r = path_walk(base, path, walk, &p);
     if (r < 0) {
         v = ERR_PTR(r);
         goto unlock;
     }
+    if (p.vnode && may_remember(path, flags))
+        remember(path, p.vnode);
     if (p.vnode && exclusive)
         v = ERR_PTR(-EEXIST);
     else if (p.vnode)

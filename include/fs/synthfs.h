@@ -32,6 +32,9 @@ struct synth_entry {
 
 #define DEV(major, minor) ((uint32_t)(major) << 8 | (minor))
 
+/* v is a text file of the table. */
+bool synthfs_is_text(const struct vnode *v);
+
 /* The root of the part of the table below prefix ("/proc"). ERR_PTR(-ENOMEM). */
 struct vnode *synthfs_new(const char *prefix);
 

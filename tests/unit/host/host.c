@@ -425,3 +425,7 @@ void *host_read_file(const char *path, size_t *size)
 int host_run(const char *command) { return system(command); }
 void *host_malloc(size_t n) { return malloc(n); }
 void host_free(void *p) { free(p); }
+
+/* Tests without /proc. */
+struct vnode;
+__attribute__((weak)) bool synthfs_is_text(const struct vnode *v) { return false; }
