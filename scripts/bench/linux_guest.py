@@ -2,12 +2,13 @@
 
 The initramfs is made here from what is installed: busybox, the program with its shared libraries, and the
 modules that virtio needs. Its /init loads the modules, sets a static address, and executes the program.
-Files may also be given in build/guest-linux/ (vmlinuz, and lib/modules as Debian unpacks it).
+They come from build/guest-linux/root, where scripts/setup unpacks them, or else from what is installed here.
 """
 import glob
 import gzip
 import os
 import re
+import shutil
 import subprocess
 
 from vm import BUILD, GUEST, HOST, scratch
@@ -36,10 +37,13 @@ exec %(program)s
 """
 
 
+# Where scripts/setup unpacks Debian's packages for the guest; without it, what is installed here is taken.
+ROOT = os.path.join(BUILD, "guest-linux", "root")
+
+
 def find_kernel():
     """The kernel image and the folder of its modules."""
-    own = os.path.join(BUILD, "guest-linux")
-    for boot, modules in ((own, own + "/lib/modules/*"), ("/boot", "/lib/modules/*")):
+    for boot, modules in ((ROOT + "/boot", ROOT + "/lib/modules/*"), ("/boot", "/lib/modules/*")):
         kernels = sorted(glob.glob(boot + "/vmlinuz*cloud*") or glob.glob(boot + "/vmlinuz*"))
         for kernel in reversed(kernels):
             version = kernel.partition("vmlinuz-")[2]
@@ -52,6 +56,9 @@ def find_kernel():
 def module_order(folder):
     """Files to load, each after the ones it depends on."""
     depends, order = {}, []
+    if not os.path.exists(folder + "/modules.dep"):  # unpacked, not installed
+        depmod = shutil.which("depmod") or "/sbin/depmod"
+        subprocess.run([depmod, "-b", ROOT, os.path.basename(folder)], check=True)
     with open(folder + "/modules.dep") as f:
         for line in f:
             name, _, rest = line.partition(":")
@@ -70,9 +77,16 @@ def module_order(folder):
     return [os.path.join(folder, path) for path in order]
 
 
-def libraries(program):
-    out = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
-    return sorted(set(re.findall(r"(/\S+) \(0x", out)))
+def program_files(program):
+    """The program, its interpreter and its libraries: (path in the guest, file here)."""
+    loader, search = "/lib64/ld-linux-x86-64.so.2", ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu"]
+    root = ROOT if os.path.exists(ROOT + program) and os.path.exists(ROOT + loader) else ""
+    out = subprocess.run([root + loader, "--list", "--library-path", ":".join(root + d for d in search), root + program],
+                         capture_output=True, text=True, check=True).stdout
+    found = set(re.findall(r"=> (/\S+) \(0x", out))
+    files = {program: root + program, loader: root + loader}
+    files.update({f[len(root):]: f for f in found if f.startswith(root)})
+    return sorted(files.items())
 
 
 def cpio(entries):
@@ -114,7 +128,7 @@ def make_initramfs(app, folder, small=False):
                    "program": " ".join(a or "''" for a in argv)}
     entries = [("/init", 0o100755, init.encode()), ("/bin/busybox", 0o100755, read("/bin/busybox"))]
     entries += [(f"/modules/{n}.ko", 0o100644, read(m)) for n, m in zip(names, modules)]
-    entries += [(p, 0o100755, read(p)) for p in [argv[0]] + libraries(argv[0])]
+    entries += [(p, 0o100755, read(f)) for p, f in program_files(argv[0])]
     entries.append(("/etc/passwd", 0o100644, b"root::0:0::/:/bin/sh\n"))
     path = os.path.join(BUILD, "bench", f"linux-{app}.cpio" + (".gz" if small else ""))
     own = scratch(os.path.basename(path))
