@@ -98,10 +98,11 @@ include tests/unit/unit.mk
 include tests/fuzz/fuzz.mk
 include tests/guest/guest.mk
 
-test: all $(BUILD)/redis.iso $(TEST_APPS:%=$(BUILD)/%.elf) $(GUEST_HOST)/tests
+test: all $(BUILD)/redis.iso $(TEST_APPS:%=$(BUILD)/%.elf) $(GUEST_HOST)/tests \
+    $(LIBC_OUT)/test/strings $(LIBC_OUT)/test/posix
 	@scripts/setup test
 	+@$(MAKE) --no-print-directory unit-programs
-	prove $(UNIT_TESTS) $(UNIT_SCRIPTS) tests/system/*.t
+	prove $(UNIT_TESTS) $(UNIT_SCRIPTS) $(LIBC_OUT)/test/strings $(LIBC_OUT)/test/posix tests/system/*.t
 
 bench: all
 	@scripts/setup bench

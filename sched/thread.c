@@ -45,7 +45,6 @@ struct runq {
     struct thread *first;             /* the tree's minimum */
     uint64_t min_vruntime_ns;
     struct thread *idle;
-    struct thread *dead;              /* left the CPU for good, to be recycled */
     uint64_t loaded_fs;
     struct thread *_Atomic incoming;  /* pushed by other CPUs */
     _Atomic bool sleeping;            /* halted: a remote waker must send an interrupt */

@@ -1,6 +1,5 @@
 /* Timers: a tree for each CPU, ordered by deadline, touched with that CPU's interrupts off; the earliest deadline arms the CPU's one-shot timer together with the
-   end of the time slice. Soft timers are a tree of their own under a mutex, run by the kernel thread "timers", which also frees what dead threads
-   leave behind. */
+   end of the time slice. Soft timers are a tree of their own under a mutex, run by the kernel thread "timers". */
 #include <arch/apic.h>
 #include <kernel/init.h>
 #include <kernel/log.h>

@@ -17,7 +17,6 @@ struct thread {
     uint64_t saved_rsp;          /* while not running */
     uint64_t kernel_stack_base, kernel_stack_top;
     _Atomic int state;           /* enum thread_state; a waker changes WAITING to RUNNABLE by compare-and-swap */
-    _Atomic bool on_cpu;         /* its registers are still in use: a remote waker leaves the queueing to that CPU */
     int cpu;                     /* changed only by the CPU that runs it */
     unsigned live_xstate;        /* > 0: vector registers are the application's and must be saved at a switch */
     void *xstate;                /* area for them; NULL for kernel threads */
@@ -29,7 +28,6 @@ struct thread {
     unsigned weight;
     bool queued;
     struct thread *wake_next;    /* in a CPU's incoming wake list */
-    struct thread *joiner;
     char name[16];
     int tid;
     unsigned net_batch;          /* this thread only: sends that may wait for their kick (net) */

@@ -3,6 +3,7 @@
 #include <asm/errno.h>
 #include <fs/file.h>
 #include <kernel/clock.h>
+#include <kernel/log.h>
 #include <kernel/program.h>
 #include <kernel/random.h>
 #include <kernel/string.h>
@@ -137,7 +138,6 @@ long sys_getrandom(void *buf, size_t len, unsigned flags)
 SYSCALL(syslog, 3, "type, buf, len", SYSCALL_PARTIAL) /* sizes and reading */
 long sys_syslog(int type, char *buf, int len)
 {
-    extern size_t log_read(char *, size_t);
     if (type == 10)
         return 16384;
     return (type == 3 || type == 4) && len >= 0 ? (long)log_read(buf, (size_t)len) : -EINVAL;
