@@ -107,6 +107,7 @@ extern uint32_t net_tcp_window, net_tcp_sndbuf, net_time_wait_max; /* set once a
 #define LWIP_TCP_KEEPALIVE 1
 #define TCP_LISTEN_BACKLOG 1
 #define TCP_DEFAULT_LISTEN_BACKLOG 128
+#define TCP_TMR_INTERVAL 50 /* ms: delayed ACK; twice that is the clock of retransmission: at least three ticks, 300 ms */
 #define TCP_MSL 30000u
 #define TCP_SYNMAXRTX 6
 #define TCP_MAXRTX 12

@@ -223,7 +223,8 @@ static bool poll_locked(uint64_t now)
     send_acks();
     net_flush();
     for (struct interface *i = interfaces; i != NULL; i = i->next) {
-        if (i->tx_blocked || i->dev->ops->pending(i->dev))
+        /* Before the timers too: what the device still seems to hold cannot be sent again. */
+        if (i->tx_blocked || timers || i->dev->ops->pending(i->dev))
             packets += i->dev->ops->poll(i->dev, POLL_BUDGET);
         if (i->tx_done_seen && i->tx_blocked) {
             i->tx_blocked = false;

@@ -157,6 +157,12 @@ static void deliver(struct socket *so, struct tcp_pcb *pcb, struct netbuf *nb, u
     tcp_socket_received(so, p, bytes);
 }
 
+/* After a timeout lwIP keeps what it will send again among the unsent segments; an acknowledgement may free some of those. */
+static inline bool sends_again(const struct tcp_pcb *pcb)
+{
+    return pcb->unsent != NULL && TCP_SEQ_LT(lwip_ntohl(pcb->unsent->tcphdr->seqno), pcb->snd_nxt);
+}
+
 bool tcp_fast_input(struct interface *ifc, struct netbuf *nb)
 {
     const struct head *h = (const struct head *)nb->data;
@@ -193,7 +199,7 @@ bool tcp_fast_input(struct interface *ifc, struct netbuf *nb)
     in_flight = pcb->snd_nxt - pcb->lastack;
     newly = ack - pcb->lastack;
     if (unlikely(so == NULL || seq != pcb->rcv_nxt || newly > in_flight || (newly == 0 && bytes == 0) || bytes > pcb->rcv_wnd ||
-                 pcb->ooseq != NULL || pcb->refused_data != NULL || (so->shut & SOCKET_SHUT_RD)))
+                 pcb->ooseq != NULL || pcb->refused_data != NULL || (so->shut & SOCKET_SHUT_RD) || sends_again(pcb)))
         return false;
 
     pcb->tmr = tcp_ticks;
@@ -224,7 +230,7 @@ void tcp_segment_sent(struct tcp_pcb *pcb, const struct tcp_seg *seg)
     if (so == NULL || seg->p->payload != (uint8_t *)seg->tcphdr - FRAME_HEAD)
         return;
     t = &so->tcp.template;
-    if (t->length != 0 && t->tick == tcp_ticks)
+    if (t->length != 0 && tcp_ticks - t->tick < 500 / TCP_SLOW_INTERVAL)
         return;
     for (struct interface *i = interfaces; i != NULL; i = i->next) {
         if (memcmp(i->dev->mac, (uint8_t *)seg->p->payload + 6, 6) == 0) {
@@ -245,7 +251,7 @@ void tcp_segment_sent(struct tcp_pcb *pcb, const struct tcp_seg *seg)
 
 static inline bool template_fresh(const struct socket *so)
 {
-    return so->tcp.template.length != 0 && tcp_ticks - so->tcp.template.tick < 2;
+    return so->tcp.template.length != 0 && tcp_ticks - so->tcp.template.tick < 1000 / TCP_SLOW_INTERVAL;
 }
 
 static inline bool may_send_now(const struct tcp_pcb *pcb, size_t n, unsigned options)

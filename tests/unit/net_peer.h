@@ -171,6 +171,7 @@ static void device_start(unsigned features)
 }
 
 /* --- The client --- */
+#define PEER_EARLY 256
 enum { P_CLOSED, P_SYN, P_OPEN, P_FIN, P_DONE, P_RESET };
 struct peer {
     uint16_t port, guest_port;
@@ -181,6 +182,11 @@ struct peer {
     uint32_t window;
     bool corrupt, got_fin, close_when_done;
     uint64_t timer;
+    struct {
+        uint32_t seq, end;
+    } early[PEER_EARLY]; /* received out of order, if it keeps such */
+    unsigned early_count;
+    bool keeps_early;
 };
 #define PEERS_MAX 2048
 static struct peer peers[PEERS_MAX];
@@ -288,6 +294,29 @@ static void peer_tick(struct peer *c)
     }
 }
 
+static void check_data(struct peer *c, uint32_t seq, const uint8_t *data, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        c->corrupt |= data[i] != pattern(c->port, c->received + (seq - c->rcv) + i);
+}
+
+/* What came before its turn and fits now. */
+static void take_early(struct peer *c)
+{
+    for (unsigned i = 0; i < c->early_count;) {
+        if ((int32_t)(c->early[i].seq - c->rcv) > 0) {
+            i++;
+            continue;
+        }
+        if ((int32_t)(c->early[i].end - c->rcv) > 0) {
+            c->received += c->early[i].end - c->rcv;
+            c->rcv = c->early[i].end;
+        }
+        c->early[i] = c->early[--c->early_count];
+        i = 0;
+    }
+}
+
 static void peer_segment(struct peer *c, const uint8_t *t, unsigned len)
 {
     uint32_t seq = get32(t + 4), ack = get32(t + 8);
@@ -315,6 +344,10 @@ static void peer_segment(struct peer *c, const uint8_t *t, unsigned len)
         peer_push(c);
         return;
     }
+    if (flags & 2) { /* the last step of the handshake was lost */
+        peer_emit(c, 0x10, c->nxt, 0);
+        return;
+    }
     if ((int32_t)(ack - c->una) > 0) {
         c->una = ack;
         if ((int32_t)(c->nxt - ack) < 0)
@@ -325,9 +358,14 @@ static void peer_segment(struct peer *c, const uint8_t *t, unsigned len)
     if (n != 0 || (flags & 1)) {
         if ((int32_t)(seq - c->rcv) <= 0 && (int32_t)(seq + n - c->rcv) > 0) {
             uint32_t skip = c->rcv - seq;
-            for (uint32_t i = skip; i < n; i++, c->received++)
-                c->corrupt |= data[i] != pattern(c->port, c->received);
+            check_data(c, c->rcv, data + skip, n - skip);
+            c->received += n - skip;
             c->rcv = seq + n;
+            take_early(c);
+        } else if (c->keeps_early && n != 0 && (int32_t)(seq - c->rcv) > 0 && c->early_count < PEER_EARLY) {
+            check_data(c, seq, data, n);
+            c->early[c->early_count].seq = seq;
+            c->early[c->early_count++].end = seq + n;
         }
         if ((flags & 1) && seq + n == c->rcv && !c->got_fin) {
             c->got_fin = true;

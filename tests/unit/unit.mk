@@ -12,7 +12,7 @@ UNIT_CFLAGS := -std=gnu17 -g -O1 -fno-omit-frame-pointer -DHOST_BUILD -Wall -Wex
 
 # $(1): test, $(2): source; the object's folder is the test's, so that each test chooses its sanitizers.
 define UNIT_OBJECT
-$(BUILD)/unit/obj/$(1)/$(basename $(2)).o: $(2) $(KINCLUDE)/.done tests/unit/$(1).c
+$(BUILD)/unit/obj/$(1)/$(basename $(2)).o: $(2) $(KINCLUDE)/.done tests/unit/$(1).c | $(LWIP_DIR)/.patched
 	@mkdir -p $$(@D)
 	$(CC) $(UNIT_CFLAGS) -fsanitize=$$(call unit_sanitize,tests/unit/$(1).c) \
 	    $(if $(filter tests/unit/host/host.c,$(2)),,$(KERNEL_CPPFLAGS) -ffreestanding) -Itests/unit \
