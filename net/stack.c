@@ -328,9 +328,9 @@ static uint64_t packets_seen(void)
     return n;
 }
 
-/* After traffic the first sleep is short, and what is found then gets a second look: a notification or an interrupt may have been lost.
-   Seen under QEMU 7.2's TCG with one CPU: 256 packets published, none used, and the device's wish for a notification standing right at the first of them. The
-   likely cause, not proven: that emulation leaves out the guest's memory barriers, so "store the index, look at the wish" can fail on both sides. */
+/* After traffic the first sleep is short, and what is found then gets a second look: a notification or an interrupt may have been lost. QEMU's
+   TCG before 8.1 leaves out the guest's barriers when there is one CPU (its commit c914d46d0a), so "store the index, look at the wish" can fail on
+   both sides: 256 packets published, none used, the device's wish for a notification standing right at the first of them. docs/decisions.md has the figures. */
 static void net_main(void *arg)
 {
     unsigned patience = SPIN_MIN;
