@@ -4,6 +4,7 @@
    Each CPU has a magazine (a small stack of free objects) for each class: allocating and freeing hot objects is a pop or a push with preemption off, no lock
    and no atomic. Magazines are filled and emptied by halves under the class's mutex. Empty slabs go back to the page allocator, but for one in each class. */
 #include <arch/percpu.h>
+#include <asm/errno.h>
 #include <kernel/log.h>
 #include <kernel/string.h>
 #include <mm/kmem.h>
@@ -70,6 +71,12 @@ void kmem_init(void)
         class_of_size[i] = (uint8_t)c;
     }
     percpu()->kmem = &boot_magazines;
+}
+
+int kmem_cpu_init(struct percpu *p)
+{
+    p->kmem = kzalloc(sizeof(*p->kmem));
+    return p->kmem ? 0 : -ENOMEM;
 }
 
 static struct slab *head_of(const void *p) { return (struct slab *)ALIGN_DOWN((uint64_t)p, SLAB_SIZE); }

@@ -11,6 +11,7 @@
 #include <asm/errno.h>
 #include <kernel/log.h>
 #include <kernel/string.h>
+#include <mm/kmem.h>
 #include <mm/page.h>
 #include <mm/page_init.h>
 #include <mm/stack_probe.h>
@@ -392,6 +393,12 @@ int page_init(const struct boot_info *info)
     for (unsigned i = 0; i < info->range_count; i++)
         add_range_without(info->ranges[i].start, MIN(info->ranges[i].end, BOOT_MAPPED), r, n);
     return 0;
+}
+
+int page_cpu_init(struct percpu *p)
+{
+    p->pages = kzalloc(sizeof(*p->pages));
+    return p->pages ? 0 : -ENOMEM;
 }
 
 void page_init_rest(const struct boot_info *info)

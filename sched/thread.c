@@ -1,62 +1,44 @@
-/* Threads and the run queue of a CPU.
+/* Threads: their making and end, waiting, and the switch from one to the next.
 
-   Only a CPU itself touches its run queue, with interrupts off. A wake-up for a thread of another CPU is pushed on that CPU's incoming list (a lock-free stack);
-   the CPU takes the list over at its next scheduling point, and is sent an interrupt if it sleeps.
-
-   Order: by virtual run time (CPU time scaled by weight, as in CFS), in a tree. A thread that slept is placed at most one slice behind the queue's minimum, so it runs soon but
-   cannot save up. With more than one runnable thread the deadline timer ends the slice; with one there is no timer at all.
+   Only a CPU itself touches its run queue (runq.c), with interrupts off. What other CPUs have for it comes over a lock-free list (wake.c).
 
    State: WAITING is set by the thread itself (thread_wait_prepare), RUNNABLE by whoever wakes it (compare-and-swap), so one wake-up counts once. A thread that is woken before it
-   left the CPU is still "current" there: it is not queued but simply goes on.
+   left the CPU is still "current" there: it is not queued but simply goes on. With more than one runnable thread the deadline timer ends the slice; with one there is no timer at all.
 
    Extended state: a voluntary switch happens in a function call, where the C ABI lets vector registers die. Where they live (page fault, preemption) live_xstate is
    not 0 and the switch saves them.
 
-   Thread structures and their stacks are recycled through a list and never given back to the heap: a late wake-up of a dead thread is harmless. */
+   Thread structures and their stacks are recycled through a list and never given back to the heap: a late wake-up of a dead thread is harmless. One that is still on some
+   CPU's list (its token is taken) is not recycled yet. */
 #include <arch/apic.h>
 #include <arch/cpu.h>
 #include <arch/paging.h>
+#include <arch/tlb.h>
+#include <asm/errno.h>
 #include <kernel/clock.h>
 #include <kernel/log.h>
+#include <kernel/print.h>
 #include <kernel/signal_fault.h>
 #include <kernel/string.h>
 #include <mm/kmem.h>
 #include <mm/kstack.h>
 #include <mm/stack_probe.h>
-#include <sched/internal.h>
+#include <sched/runq.h>
 #include <sched/timer.h>
 #include <stdatomic.h>
 
-#define SLICE_NS (4 * NS_PER_MS)
-#define WEIGHT_DEFAULT 1024u
-
-static int run_order(const struct thread *a, const struct thread *b)
-{
-    if (a->vruntime_ns != b->vruntime_ns)
-        return a->vruntime_ns < b->vruntime_ns ? -1 : 1;
-    return a < b ? -1 : a > b;
-}
-RB_HEAD(run_tree, thread);
-RB_PROTOTYPE_STATIC(run_tree, thread, run_link, run_order);
-RB_GENERATE_STATIC(run_tree, thread, run_link, run_order)
-
-struct runq {
-    struct run_tree tree;             /* own CPU, interrupts off */
-    struct thread *first;             /* the tree's minimum */
-    uint64_t min_vruntime_ns;
-    struct thread *idle;
-    uint64_t loaded_fs;
-    struct thread *_Atomic incoming;  /* pushed by other CPUs */
-    _Atomic bool sleeping;            /* halted: a remote waker must send an interrupt */
-};
+#define POLL_TURNS_MAX 200u /* of a few hundred instructions: some 10 microseconds */
+#define POLL_TURNS_MIN 10u
 
 struct thread_list all_threads = TAILQ_HEAD_INITIALIZER(all_threads);
 struct mutex threads_lock = MUTEX_INIT;
 
 static struct runq boot_runq;
 static struct thread boot_thread;
+struct cpu_set all_cpus;
 static struct thread *_Atomic free_threads; /* recycled; popped only under threads_lock */
 static _Atomic int next_tid = 1;
+_Static_assert(offsetof(struct thread, interrupted) == 0, "syscall_stubs.S");
 
 struct thread *switch_stack(struct thread *prev, uint64_t *save_rsp, uint64_t load_rsp);
 void thread_first(void);
@@ -67,118 +49,60 @@ bool thread_is_idle(const struct thread *t) { return t == percpu()->runq->idle; 
 int thread_id(const struct thread *t) { return t->tid; }
 unsigned *thread_net_batch(void) { return &thread_current()->net_batch; }
 
-static void enqueue(struct runq *q, struct thread *t)
+/* The next thread to run, off the queue; the idle thread if there is none. What may not run here is sent on. */
+static struct thread *pick(struct runq *q, const struct thread *prev)
 {
-    uint64_t floor = q->min_vruntime_ns > SLICE_NS ? q->min_vruntime_ns - SLICE_NS : 0;
-    if (t->vruntime_ns < floor)
-        t->vruntime_ns = floor;
-    t->queued = true;
-    RB_INSERT(run_tree, &q->tree, t);
-    if (!q->first || run_order(t, q->first) < 0)
-        q->first = t;
-}
+    struct thread *t;
 
-static void dequeue(struct runq *q, struct thread *t)
-{
-    if (q->first == t)
-        q->first = RB_NEXT(run_tree, &q->tree, t);
-    RB_REMOVE(run_tree, &q->tree, t);
-    t->queued = false;
-}
-
-/* Charges the current thread for the time since it was last charged. */
-static void account(struct thread *t, uint64_t now)
-{
-    uint64_t ran = now - t->slice_start_ns;
-    t->slice_start_ns = now;
-    t->cpu_time_ns += ran;
-    t->vruntime_ns += t->weight == WEIGHT_DEFAULT ? ran : ran * WEIGHT_DEFAULT / t->weight;
-}
-
-/* A thread of this CPU became runnable. Interrupts off. */
-static void make_runnable(struct runq *q, struct thread *t)
-{
-    struct percpu *p = percpu();
-    if (t == p->current || t->queued)
-        return;
-    enqueue(q, t);
-    if (p->current == q->idle || t->vruntime_ns + SLICE_NS / 4 < p->current->vruntime_ns)
-        p->need_resched = 1;
-    else
-        clock_arm(p->current->slice_start_ns + SLICE_NS);
-}
-
-static void take_incoming(struct runq *q)
-{
-    if (!atomic_load_explicit(&q->incoming, memory_order_relaxed))
-        return;
-    struct thread *t = atomic_exchange_explicit(&q->incoming, NULL, memory_order_acquire);
-    while (t) {
-        struct thread *next = t->wake_next;
-        make_runnable(q, t);
-        t = next;
+    while ((t = runq_best(q))) {
+        runq_remove(q, t);
+        if (likely(affinity_has(t, q->id)) || t == prev) /* prev is still on its stack: it cannot go yet */
+            return t;
+        wake_send_away(t);
     }
+    return q->idle;
 }
 
-void thread_wake(struct thread *t)
+static void start_slice(struct runq *q, const struct thread *t, uint64_t now)
 {
-    int expected = THREAD_WAITING;
-    /* release: what the waker did before is visible to the woken thread */
-    if (!atomic_compare_exchange_strong_explicit(&t->state, &expected, THREAD_RUNNABLE, memory_order_acq_rel,
-                                                 memory_order_acquire))
-        return;
-    uint64_t flags = irq_save();
-    struct percpu *p = percpu();
-    if (t->cpu == (int)p->id) {
-        make_runnable(p->runq, t);
-    } else {
-        struct percpu *target = percpu_table[t->cpu];
-        struct thread *head = atomic_load_explicit(&target->runq->incoming, memory_order_relaxed);
-        do
-            t->wake_next = head;
-        while (!atomic_compare_exchange_weak_explicit(&target->runq->incoming, &head, t, memory_order_seq_cst,
-                                                      memory_order_relaxed));
-        /* seq_cst, with the idle loop: it sets sleeping, then looks at incoming */
-        if (atomic_load_explicit(&target->runq->sleeping, memory_order_seq_cst))
-            apic_send_ipi(target->apic_id, APIC_VECTOR_WAKE);
-    }
-    irq_restore(flags);
-    if ((flags & 0x200) && p->need_resched && !p->preempt_count && !p->interrupt_depth)
-        thread_yield();
+    q->slice_end_ns = now + (t->policy == SCHED_RR ? RR_SLICE_NS : SLICE_NS);
+    if (q->queued)
+        clock_arm(q->slice_end_ns);
 }
 
-/* stay: the current thread goes on the queue whatever its state, because it was preempted or yields. It may be between thread_wait_prepare and thread_wait:
-   WAITING, but its wake-up may have come before, so only thread_wait may take it off. */
+/* stay: the current thread was preempted or yields, and goes on the queue. It may be between thread_wait_prepare and thread_wait: then it is made RUNNABLE, so that it
+   may be moved like any other, and thread_wait returns at once; who waits looks at the condition again. Interrupts off. */
 static void switch_away(bool stay)
 {
     struct percpu *p = percpu();
     struct runq *q = p->runq;
     struct thread *prev = p->current;
-    bool runnable = stay || atomic_load_explicit(&prev->state, memory_order_relaxed) == THREAD_RUNNABLE;
 
+    wake_take_incoming(q);
+    wake_answer_thief(q);
     p->need_resched = 0;
-    take_incoming(q);
-    struct thread *next = q->first;
-    if (runnable && prev != q->idle && (!next || prev == next))
+    if (stay)
+        atomic_store_explicit(&prev->state, THREAD_RUNNABLE, memory_order_relaxed);
+    bool runnable = prev != q->idle && atomic_load_explicit(&prev->state, memory_order_relaxed) == THREAD_RUNNABLE;
+    bool here = affinity_has(prev, q->id);
+    if (runnable && !q->queued && here)
         return;
     uint64_t now = clock_monotonic_ns();
-    account(prev, now);
-    if (runnable && prev != q->idle) {
-        enqueue(q, prev);
-        next = q->first;
+    runq_charge(q, prev, now);
+    if (runnable && here) {
+        if (runq_stays(q, prev, now))
+            return;
+        wake_balance(q, now); /* before prev is in the queue: it cannot be moved while it runs */
+        prev->rt_head = stay && !prev->yielding && (prev->policy == SCHED_FIFO || now < q->slice_end_ns);
+        runq_insert(q, prev);
     }
-    if (!next) {
-        next = q->idle;
-    } else {
-        dequeue(q, next);
-        if (next->vruntime_ns > q->min_vruntime_ns)
-            q->min_vruntime_ns = next->vruntime_ns;
-    }
-    next->slice_start_ns = now;
-    if (q->first)
-        clock_arm(now + SLICE_NS);
+    struct thread *next = pick(q, prev);
+    next->charged_ns = now;
+    runq_publish_load(q, next != q->idle);
+    start_slice(q, next, now);
     if (next == prev)
         return;
+    prev->moving = runnable && !here;
     if (prev->live_xstate && prev->xstate)
         cpu_xstate_save(prev->xstate);
     p->current = next;
@@ -190,7 +114,7 @@ static void switch_away(bool stay)
     thread_switched(switch_stack(prev, &prev->saved_rsp, next->saved_rsp));
 }
 
-/* On the new thread's stack, interrupts off. */
+/* On the new thread's stack, interrupts off. prev is not ours any more once it is sent away or not active. */
 void thread_switched(struct thread *prev)
 {
     struct thread *self = thread_current();
@@ -198,10 +122,17 @@ void thread_switched(struct thread *prev)
         cpu_xstate_restore(self->xstate);
     if (atomic_load_explicit(&prev->state, memory_order_relaxed) == THREAD_DEAD) {
         struct thread *head = atomic_load_explicit(&free_threads, memory_order_relaxed);
+        atomic_store_explicit(&prev->active, false, memory_order_relaxed);
         do
-            prev->wake_next = head;
+            prev->free_next = head;
         while (!atomic_compare_exchange_weak_explicit(&free_threads, &head, prev, memory_order_release,
                                                       memory_order_relaxed));
+    } else if (unlikely(prev->moving)) {
+        prev->moving = false;
+        wake_send_away(prev);
+    } else if (!prev->queued) {
+        /* release: its saved registers, for the CPU that a waker chooses */
+        atomic_store_explicit(&prev->active, false, memory_order_release);
     }
 }
 
@@ -233,7 +164,11 @@ void thread_yield(void)
 {
     stack_probe();
     uint64_t flags = irq_save();
+    struct thread *t = thread_current();
+    percpu()->runq->slice_end_ns = 0; /* SCHED_RR: to the end of its list */
+    t->yielding = true;
     switch_away(true);
+    t->yielding = false;
     irq_restore(flags);
 }
 
@@ -267,23 +202,18 @@ void thread_wait(void)
     irq_restore(flags);
 }
 
-struct sleep_timer {
-    struct timer timer;
-    struct thread *thread;
-};
-
-static void sleep_timer_fn(struct timer *t) { thread_wake(CONTAINER_OF(t, struct sleep_timer, timer)->thread); }
+static void sleep_timer_fn(struct timer *t) { thread_wake(CONTAINER_OF(t, struct thread, sleep_timer)); }
 
 void thread_wait_until(uint64_t deadline_ns)
 {
+    struct thread *t = thread_current();
     if (deadline_ns == TIME_NEVER) {
         thread_wait();
         return;
     }
-    struct sleep_timer s = {.timer.fn = sleep_timer_fn, .thread = thread_current()};
-    timer_arm(&s.timer, deadline_ns);
+    timer_arm(&t->sleep_timer, deadline_ns);
     thread_wait();
-    timer_cancel(&s.timer);
+    timer_cancel(&t->sleep_timer);
 }
 
 void thread_sleep_until(uint64_t deadline_ns)
@@ -297,22 +227,39 @@ void thread_sleep_until(uint64_t deadline_ns)
 static void deadline_interrupt(void *arg)
 {
     struct percpu *p = percpu();
+    struct runq *q = p->runq;
     uint64_t now = clock_monotonic_ns();
+
     timer_interrupt_run(now);
-    if (p->runq->first && p->current != p->runq->idle) {
-        uint64_t end = p->current->slice_start_ns + SLICE_NS;
-        if (now >= end)
+    if (q->queued && p->current != q->idle) {
+        if (now >= q->slice_end_ns)
             p->need_resched = 1;
         else
-            clock_arm(end);
+            clock_arm(q->slice_end_ns);
     }
     clock_arm(timer_next());
 }
 
+/* Another CPU has pushed a thread, asks for one, or has set a signal or an affinity for what runs here. */
 static void wake_interrupt(void *arg)
 {
-    struct runq *q = percpu()->runq;
-    take_incoming(q);
+    struct percpu *p = percpu();
+    struct runq *q = p->runq;
+
+    wake_take_incoming(q);
+    wake_answer_thief(q);
+    timer_take_requests();
+    if (!affinity_has(p->current, q->id) || atomic_load_explicit(&p->current->interrupted, memory_order_relaxed))
+        p->need_resched = 1;
+}
+
+void thread_kick(struct thread *t)
+{
+    unsigned cpu = (unsigned)atomic_load_explicit(&t->cpu, memory_order_relaxed);
+    uint64_t flags = irq_save();
+    if (cpu != percpu()->id && atomic_load_explicit(&t->active, memory_order_relaxed))
+        apic_send_ipi(percpu_table[cpu]->apic_id, APIC_VECTOR_WAKE);
+    irq_restore(flags);
 }
 
 static struct thread *thread_recycle(void)
@@ -320,29 +267,45 @@ static struct thread *thread_recycle(void)
     mutex_lock(&threads_lock);
     struct thread *t = atomic_load_explicit(&free_threads, memory_order_acquire);
     /* only pushes race with us: the holder of the mutex is the one popper, so no ABA */
-    while (t && !atomic_compare_exchange_weak_explicit(&free_threads, &t, t->wake_next, memory_order_acquire,
+    while (t && !atomic_compare_exchange_weak_explicit(&free_threads, &t, t->free_next, memory_order_acquire,
                                                        memory_order_acquire))
         ;
     mutex_unlock(&threads_lock);
+    if (t && atomic_exchange_explicit(&t->placed, true, memory_order_acquire)) {
+        /* a late wake-up has it on some CPU's list: later */
+        struct thread *head = atomic_load_explicit(&free_threads, memory_order_relaxed);
+        do
+            t->free_next = head;
+        while (!atomic_compare_exchange_weak_explicit(&free_threads, &head, t, memory_order_release, memory_order_relaxed));
+        return NULL;
+    }
     return t;
 }
 
-struct thread *thread_new(const char *name, void (*fn)(void *), void *arg)
+static struct thread *thread_blank(void)
 {
     struct thread *t = thread_recycle();
-    if (!t) {
-        t = kzalloc(sizeof(*t));
-        if (!t)
-            return NULL;
-        t->kernel_stack_base = kstack_alloc(KERNEL_STACK_SIZE);
-        if (!t->kernel_stack_base) {
-            kfree(t);
-            return NULL;
-        }
-    } else {
-        uint64_t base = t->kernel_stack_base;
-        *t = (struct thread){.kernel_stack_base = base};
+    if (t) {
+        memset((char *)t + THREAD_KEPT_BYTES, 0, sizeof(*t) - THREAD_KEPT_BYTES);
+        atomic_store_explicit(&t->interrupted, false, memory_order_relaxed);
+        atomic_store_explicit(&t->state, THREAD_NEW, memory_order_relaxed);
+        return t;
     }
+    t = kzalloc(sizeof(*t));
+    if (!t)
+        return NULL;
+    t->kernel_stack_base = kstack_alloc(KERNEL_STACK_SIZE);
+    if (!t->kernel_stack_base) {
+        kfree(t);
+        return NULL;
+    }
+    t->sleep_timer.fn = sleep_timer_fn;
+    t->placed = true;
+    return t;
+}
+
+static void prepare_stack(struct thread *t, void (*fn)(void *), void *arg)
+{
     uint64_t top = t->kernel_stack_base + KERNEL_STACK_SIZE;
     top -= ALIGN_UP(cpu_features.xsave_size, 64);
     t->xstate = (void *)top; /* the head of the area must start out as zero: a valid initial state */
@@ -359,9 +322,19 @@ struct thread *thread_new(const char *name, void (*fn)(void *), void *arg)
     *--sp = 0;
     *--sp = 0x37f00001f80ull;       /* x87 control word, MXCSR: the ABI's initial values */
     t->saved_rsp = (uint64_t)sp;
-    t->state = THREAD_WAITING;
-    t->weight = WEIGHT_DEFAULT;
+}
+
+/* The thread is in state NEW, and its token is held by its maker until thread_start. */
+struct thread *thread_new(const char *name, void (*fn)(void *), void *arg)
+{
+    struct thread *t = thread_blank();
+    if (!t)
+        return NULL;
+    prepare_stack(t, fn, arg);
+    t->policy = SCHED_NORMAL;
+    t->weight = sched_weight(SCHED_NORMAL, 0);
     t->cpu = (int)percpu()->id;
+    t->affinity = all_cpus;
     t->fn = fn;
     t->arg = arg;
     t->tid = atomic_fetch_add_explicit(&next_tid, 1, memory_order_relaxed);
@@ -374,8 +347,16 @@ struct thread *thread_new(const char *name, void (*fn)(void *), void *arg)
 
 void thread_start(struct thread *t)
 {
-    t->vruntime_ns = percpu()->runq->min_vruntime_ns;
-    thread_wake(t);
+    uint64_t flags = irq_save();
+    struct percpu *p = percpu();
+    t->cpu = (int)p->id;
+    t->vruntime_ns = atomic_load_explicit(&p->runq->min_vruntime_ns, memory_order_relaxed);
+    atomic_store_explicit(&t->state, THREAD_RUNNABLE, memory_order_seq_cst);
+    wake_place(t);
+    bool yield = (flags & 0x200) && p->need_resched && !p->preempt_count && !p->interrupt_depth;
+    irq_restore(flags);
+    if (yield)
+        thread_yield();
 }
 
 struct thread *thread_create(const char *name, void (*fn)(void *), void *arg)
@@ -407,21 +388,98 @@ struct thread *thread_find(int tid)
     return NULL;
 }
 
+static void cpu_set_add(unsigned cpu) { atomic_fetch_or_explicit(&all_cpus.bits[cpu / 64], 1ull << (cpu % 64), memory_order_relaxed); }
+
 void sched_init(void)
 {
     extern char boot_stack[], boot_stack_top[];
     struct percpu *p = percpu();
 
-    boot_thread = (struct thread){.state = THREAD_RUNNABLE, .weight = WEIGHT_DEFAULT, .name = "idle0"};
+    boot_thread = (struct thread){.state = THREAD_RUNNABLE, .active = true, .weight = sched_weight(SCHED_NORMAL, 0), .name = "idle0"};
     boot_thread.kernel_stack_base = (uint64_t)boot_stack;
     boot_thread.kernel_stack_top = (uint64_t)boot_stack_top;
-    boot_runq.idle = &boot_thread;
+    boot_thread.affinity.bits[0] = 1;
+    cpu_set_add(0);
+    runq_init(&boot_runq, 0, &boot_thread);
     p->runq = &boot_runq;
     p->current = &boot_thread;
     timer_init();
     TAILQ_INSERT_TAIL(&all_threads, &boot_thread, all_link);
     irq_set_handler(APIC_VECTOR_WAKE, wake_interrupt, NULL);
     clock_init(deadline_interrupt);
+    atomic_store_explicit(&p->online, true, memory_order_release);
+}
+
+int sched_cpu_init(struct percpu *p)
+{
+    char name[16];
+    snprintf(name, sizeof(name), "idle%u", p->id);
+    struct thread *idle = thread_new(name, NULL, NULL);
+    if (!idle)
+        return -ENOMEM;
+    p->runq = kzalloc(sizeof(*p->runq));
+    if (!p->runq)
+        return -ENOMEM;
+    idle->state = THREAD_RUNNABLE;
+    idle->active = true;
+    idle->cpu = (int)p->id;
+    memset(&idle->affinity, 0, sizeof(idle->affinity));
+    idle->affinity.bits[p->id / 64] = 1ull << (p->id % 64);
+    runq_init(p->runq, p->id, idle);
+    p->current = idle;
+    return timer_cpu_init(p);
+}
+
+uint64_t sched_idle_stack(const struct percpu *p) { return p->runq->idle->kernel_stack_top; }
+
+void sched_online(void)
+{
+    struct percpu *p = percpu();
+    cpu_set_add(p->id);
+    p->current->charged_ns = clock_monotonic_ns();
+    atomic_store_explicit(&p->online, true, memory_order_release);
+}
+
+static bool has_work(const struct runq *q)
+{
+    return q->queued || atomic_load_explicit(&q->incoming, memory_order_seq_cst) || percpu()->need_resched;
+}
+
+/* Looks for work a little while before halting, since a wake-up by interrupt costs more. The while adapts: it grows when looking paid. */
+static void poll_briefly(struct runq *q)
+{
+    for (unsigned i = 0; i < q->poll_limit; i++) {
+        irq_enable();
+        cpu_relax();
+        irq_disable();
+        if (has_work(q)) {
+            q->poll_limit = MIN(q->poll_limit * 2, POLL_TURNS_MAX);
+            return;
+        }
+    }
+    q->poll_limit = MAX(q->poll_limit / 2, POLL_TURNS_MIN);
+}
+
+static void set_idle(const struct runq *q, bool idle)
+{
+    uint64_t bit = 1ull << (q->id % 64);
+    if (idle)
+        atomic_fetch_or_explicit(&idle_cpus[q->id / 64], bit, memory_order_seq_cst);
+    else
+        atomic_fetch_and_explicit(&idle_cpus[q->id / 64], ~bit, memory_order_relaxed);
+}
+
+static void halt(struct runq *q)
+{
+    atomic_store_explicit(&q->activity, CPU_HALTED, memory_order_seq_cst);
+    if (has_work(q))
+        return;
+    tlb_idle_enter();
+    clock_arm(timer_next());
+    irq_enable_and_halt();
+    irq_disable();
+    atomic_fetch_add_explicit(&q->wakeups, 1, memory_order_relaxed);
+    tlb_idle_leave();
 }
 
 void sched_idle(void)
@@ -430,11 +488,17 @@ void sched_idle(void)
     for (;;) {
         irq_disable();
         switch_away(false);
-        atomic_store_explicit(&q->sleeping, true, memory_order_seq_cst);
-        if (!atomic_load_explicit(&q->incoming, memory_order_seq_cst) && !q->first) {
-            clock_arm(timer_next());
-            irq_enable_and_halt();
+        bool many = percpu_count > 1;
+        if (many) {
+            atomic_store_explicit(&q->activity, CPU_POLLING, memory_order_seq_cst);
+            set_idle(q, true);
+            wake_ask_for_work(q);
+            poll_briefly(q);
         }
-        atomic_store_explicit(&q->sleeping, false, memory_order_relaxed);
+        if (!has_work(q))
+            halt(q);
+        atomic_store_explicit(&q->activity, CPU_BUSY, memory_order_relaxed);
+        if (many)
+            set_idle(q, false);
     }
 }

@@ -39,8 +39,6 @@ static uint64_t apic_per_ns;          /* timer counts in a nanosecond, 32.32 */
 static bool deadline_mode;
 static _Atomic int64_t wall_offset_ns; /* realtime - monotonic */
 
-static uint64_t armed_ns = UINT64_MAX; /* this CPU's; interrupts off */
-
 uint64_t clock_monotonic_ns(void)
 {
     uint64_t t = rdtsc() - base_tsc;
@@ -226,9 +224,10 @@ static uint64_t wall_time_ns(void)
 
 void clock_arm(uint64_t deadline_ns)
 {
-    if (deadline_ns >= armed_ns)
+    struct percpu *p = percpu();
+    if (deadline_ns >= p->armed_ns)
         return;
-    armed_ns = deadline_ns;
+    p->armed_ns = deadline_ns;
     uint64_t now = clock_monotonic_ns();
     uint64_t delta = deadline_ns > now ? deadline_ns - now : 1;
     if (deadline_mode) {
@@ -244,8 +243,15 @@ static void (*deadline_fn)(void *);
 
 static void timer_interrupt(void *arg)
 {
-    armed_ns = UINT64_MAX;
+    percpu()->armed_ns = UINT64_MAX;
     deadline_fn(arg);
+}
+
+void clock_init_cpu(void)
+{
+    percpu()->armed_ns = UINT64_MAX;
+    apic_write(APIC_TIMER_DIVIDE, 0xb); /* by 1 */
+    apic_write(APIC_LVT_TIMER, APIC_VECTOR_TIMER | (deadline_mode ? 2u << 17 : 0));
 }
 
 void clock_init(void (*fn)(void *arg))
@@ -254,8 +260,7 @@ void clock_init(void (*fn)(void *arg))
     base_tsc = boot_info.entry_tsc;
     irq_set_handler(APIC_VECTOR_TIMER, timer_interrupt, NULL);
     deadline_mode = cpu_features.tsc_deadline;
-    apic_write(APIC_TIMER_DIVIDE, 0xb); /* by 1 */
-    apic_write(APIC_LVT_TIMER, APIC_VECTOR_TIMER | (deadline_mode ? 2u << 17 : 0));
+    clock_init_cpu();
     bool known = tsc_from_kvmclock() || tsc_from_cpuid();
     if (!known || !deadline_mode)
         measure(!known);

@@ -5,6 +5,7 @@
    before they sleep (trap.c). */
 #include <arch/cpu.h>
 #include <kernel/string.h>
+#include <mm/kmem.h>
 #include <mm/page.h>
 
 #define MSR_FS_BASE 0xc0000100u
@@ -86,6 +87,22 @@ void cpu_init_boot(void)
     wrmsr(MSR_GS_BASE, (uint64_t)&boot_percpu);
     fill_idt();
     load_tables(&boot_arch);
+}
+
+struct arch_cpu *cpu_tables_new(void) { return kzalloc(sizeof(struct arch_cpu)); }
+
+/* What cpu_detect has found is the same on all CPUs: it is only switched on. */
+void cpu_init_other(struct percpu *p)
+{
+    uint64_t cr4;
+
+    wrmsr(MSR_GS_BASE, (uint64_t)p);
+    load_tables(p->arch);
+    __asm__ volatile("fninit; movq %%cr4, %0" : "=r"(cr4));
+    cr4 |= (cpu_features.xsave ? CR4_OSXSAVE : 0) | (cpu_features.fsgsbase ? CR4_FSGSBASE : 0);
+    __asm__ volatile("movq %0, %%cr4" ::"r"(cr4));
+    if (cpu_features.xsave)
+        __asm__ volatile("xsetbv" ::"a"((uint32_t)cpu_features.xcr0), "d"(0), "c"(0));
 }
 
 static void detect_xstate(uint32_t ecx1)

@@ -174,29 +174,33 @@ int irq_init(void)
         read_madt(madt, &apic_phys);
     else
         add_ioapic(0xfec00000, 0);
-    uint64_t base = rdmsr(MSR_APIC_BASE);
-    if (cpu_features.x2apic) {
-        wrmsr(MSR_APIC_BASE, base | 0xc00);
-    } else {
-        wrmsr(MSR_APIC_BASE, base | 0x800);
+    if (!cpu_features.x2apic) {
         apic = mapping_mmio(apic_phys, 4096);
         if (!apic)
             return -ENOMEM;
     }
+    irq_init_cpu();
     percpu()->apic_id = apic ? apic_read(APIC_ID) >> 24 : apic_read(APIC_ID);
+    return 0;
+}
+
+void irq_init_cpu(void)
+{
+    wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | (apic ? 0x800 : 0xc00));
     apic_write(APIC_SPURIOUS, 0x100 | APIC_VECTOR_SPURIOUS);
     apic_write(APIC_LVT_LINT0, 1u << 16);
     apic_write(APIC_LVT_ERROR, 1u << 16);
     apic_write(APIC_TASK_PRIORITY, 0);
-    return 0;
 }
 
-void apic_send_ipi(unsigned apic_id, unsigned vector)
+/* The x2APIC's register write orders nothing: what was stored before must be visible to the CPU that gets the interrupt (SDM 11.12.3). */
+void apic_send(unsigned apic_id, uint32_t command)
 {
     if (apic) {
         apic[APIC_ICR_HIGH / 4] = apic_id << 24;
-        apic[APIC_ICR / 4] = vector | 1u << 14;
+        apic[APIC_ICR / 4] = command;
     } else {
-        wrmsr(0x830, (uint64_t)apic_id << 32 | vector);
+        __asm__ volatile("mfence; lfence" ::: "memory");
+        wrmsr(0x830, (uint64_t)apic_id << 32 | command);
     }
 }

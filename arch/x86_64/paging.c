@@ -9,6 +9,7 @@
 #include <arch/boot.h>
 #include <arch/cpu.h>
 #include <arch/paging.h>
+#include <arch/tlb.h>
 #include <asm/errno.h>
 #include <kernel/boot.h>
 #include <kernel/log.h>
@@ -31,6 +32,8 @@
 typedef _Atomic uint64_t pte_t;
 
 static pte_t *root;
+
+paddr_t paging_root(void) { return virt_to_phys((void *)root); }
 
 static unsigned level_index(uint64_t va, int level) { return (unsigned)(va >> (12 + 9 * level)) & 511; }
 static pte_t *table_of(uint64_t entry) { return phys_to_virt(entry & FRAME); }
@@ -222,7 +225,7 @@ void paging_free_tables(uint64_t start, uint64_t end)
     }
     if (!unused)
         return;
-    cpu_flush_all(); /* paging-structure caches, too */
+    tlb_flush(0, TLB_ALL); /* paging-structure caches, too */
     while (unused) {
         paddr_t table = unused;
         unused = get(&table_of(table)[0]);
@@ -230,15 +233,7 @@ void paging_free_tables(uint64_t start, uint64_t end)
     }
 }
 
-void paging_flush(uint64_t start, uint64_t end)
-{
-    if (end - start > 64 * PAGE_SIZE && !(start >> 63)) {
-        cpu_flush_all();
-        return;
-    }
-    for (uint64_t va = start; va < end; va += PAGE_SIZE)
-        cpu_flush_page(va);
-}
+void paging_flush(uint64_t start, uint64_t end) { tlb_flush(start, end); }
 
 static bool has_gib_pages(void)
 {

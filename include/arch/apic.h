@@ -19,16 +19,24 @@
 
 #define APIC_VECTOR_TIMER 0xef
 #define APIC_VECTOR_WAKE 0xf0
+#define APIC_VECTOR_TLB 0xf1
 #define APIC_VECTOR_SPURIOUS 0xff
 
+#define APIC_ICR_INIT 0x4500u    /* delivery mode INIT, level asserted */
+#define APIC_ICR_STARTUP 0x4600u
+
 int irq_init(void);
+void irq_init_cpu(void); /* another CPU's local APIC */
 void apic_write(unsigned reg, uint32_t v);
 uint32_t apic_read(unsigned reg);
-void apic_send_ipi(unsigned apic_id, unsigned vector);
+/* Sends an interrupt command, which is delivered without anybody waiting for it; interrupts off. */
+void apic_send(unsigned apic_id, uint32_t command);
+static inline void apic_send_ipi(unsigned apic_id, unsigned vector) { apic_send(apic_id, vector | 1u << 14); }
 void irq_set_handler(int vector, irq_handler fn, void *arg);
 
 /* Clocks and the deadline timer: finds out the TSC's rate and wall time; fn runs in interrupt context when a deadline has passed. */
 void clock_init(void (*fn)(void *arg));
+void clock_init_cpu(void); /* another CPU's timer */
 /* The next timer interrupt of this CPU, at deadline_ns (monotonic) or a little later; UINT64_MAX: none. Interrupts off. */
 void clock_arm(uint64_t deadline_ns);
 

@@ -16,6 +16,9 @@ extern struct cpu_features cpu_features;
 /* The boot CPU's block at GS, its descriptor tables and interrupt stacks. Before anything that uses percpu(). */
 void cpu_init_boot(void);
 void cpu_detect(void);
+/* Another CPU's descriptor tables and interrupt stacks (NULL: no memory), and its set-up, on that CPU. */
+struct arch_cpu *cpu_tables_new(void);
+void cpu_init_other(struct percpu *p);
 
 static inline void cpuid(uint32_t leaf, uint32_t sub, uint32_t r[4])
 {

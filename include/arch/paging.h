@@ -19,6 +19,7 @@ struct boot_info;
 int paging_init(const struct boot_info *info);
 /* Extends the direct map by [start, end). */
 int paging_direct_map(paddr_t start, paddr_t end);
+paddr_t paging_root(void);
 
 /* Maps one page of 2^order pages (order 0 or 9). 0, -ENOMEM, or -EEXIST when something is mapped there. */
 int paging_map(uint64_t va, paddr_t pa, unsigned order, unsigned flags) WARN_UNUSED;

@@ -24,9 +24,15 @@ struct percpu {
     unsigned interrupt_depth;  /* 80 */
     void *arch;                /* 88: GDT, TSS, interrupt stacks */
     struct page_cache *pages;  /* 96 */
+    struct random_state *random;
+    uint64_t armed_ns;         /* this CPU's next timer interrupt; interrupts off */
+    _Atomic uint64_t tlb_seen; /* the last TLB generation this CPU has flushed for */
+    _Atomic bool tlb_idle;     /* halted: flushes are made up for later */
+    _Atomic bool online;       /* it runs threads; set once, by itself */
 };
 
-/* All CPUs that were started, in order of their ids. Grows only. */
+/* All CPUs that the machine has, in order of their ids, the boot CPU first; complete before the second one starts, never changed after. One that did
+   not start is there, but never online. */
 extern struct percpu *percpu_table[PERCPU_MAX];
 extern unsigned percpu_count;
 

@@ -10,5 +10,9 @@ int page_init(const struct boot_info *info);
 /* page_init hands out what the boot page tables map, the first GiB; this adds the rest, once all is mapped. */
 void page_init_rest(const struct boot_info *info);
 void kmem_init(void);
+/* What another CPU needs, before it starts. 0 or -ENOMEM. */
+struct percpu;
+int page_cpu_init(struct percpu *p);
+int kmem_cpu_init(struct percpu *p);
 
 #endif

@@ -2,36 +2,57 @@
 #ifndef SCHED_INTERNAL_H
 #define SCHED_INTERNAL_H
 
+#include <linux/sched.h>
 #include <linux/signal.h>
 #include <sched/mutex.h>
 #include <sched/thread.h>
+#include <sched/timer.h>
 #include <sched/waitq.h>
 #include <sys/tree.h>
 
 #define KERNEL_STACK_SIZE 16384u
 
-enum thread_state { THREAD_RUNNABLE, THREAD_WAITING, THREAD_DEAD };
+enum thread_state { THREAD_NEW, THREAD_RUNNABLE, THREAD_WAITING, THREAD_DEAD };
+
+struct cpu_set {
+    _Atomic uint64_t bits[PERCPU_MAX / 64];
+};
+extern struct cpu_set all_cpus; /* that are online */
 
 struct thread {
     _Atomic bool interrupted;    /* a signal wants this thread's attention; first, for syscall_stubs.S */
-    uint64_t saved_rsp;          /* while not running */
-    uint64_t kernel_stack_base, kernel_stack_top;
+    /* These keep their values when the structure is recycled: others may still refer to them. */
+    _Atomic bool placed;         /* the token of wake.c: its holder decides where the thread goes */
+    uint64_t kernel_stack_base;
+    struct timer sleep_timer;
+    struct thread *wake_next;    /* in a CPU's incoming list */
     _Atomic int state;           /* enum thread_state; a waker changes WAITING to RUNNABLE by compare-and-swap */
-    int cpu;                     /* changed only by the CPU that runs it */
+    _Atomic bool active;         /* current on, or queued by, CPU `cpu`; wake.c */
+    _Atomic int cpu;             /* changed with the token, while not active */
+
+    uint64_t saved_rsp;          /* while not running; THREAD_KEPT_BYTES end here */
+    uint64_t kernel_stack_top;
+    struct thread *free_next;
     unsigned live_xstate;        /* > 0: vector registers are the application's and must be saved at a switch */
     void *xstate;                /* area for them; NULL for kernel threads */
     uint64_t fs_base;
-    /* Run queue; only its CPU touches these. */
-    RB_ENTRY(thread) run_link;
-    uint64_t vruntime_ns, slice_start_ns;
+    struct cpu_set affinity;     /* set by sched_set_affinity; read by anyone */
+    /* Run queue; only its CPU touches these (policy and priority change there, too: policy.c). */
+    union {
+        RB_ENTRY(thread) run_link;
+        TAILQ_ENTRY(thread) rt_link;
+    };
+    uint64_t vruntime_ns, charged_ns;
     uint64_t cpu_time_ns;
     unsigned weight;
-    bool queued;
-    struct thread *wake_next;    /* in a CPU's incoming wake list */
+    int policy, nice;            /* SCHED_*, -20..19 */
+    unsigned rt_priority;        /* 1..99 for SCHED_FIFO and SCHED_RR, else 0 */
+    unsigned queued_rt;          /* the list it is in, while queued */
+    bool queued, rt_head, yielding, moving;
     char name[16];
     int tid;
     unsigned net_batch;          /* this thread only: sends that may wait for their kick (net) */
-    uint64_t switches, preemptions;
+    uint64_t switches, preemptions, migrations;
     TAILQ_ENTRY(thread) all_link; /* threads_lock */
     void (*fn)(void *);
     void *arg;
@@ -41,6 +62,7 @@ struct thread {
     _Atomic uint64_t signals_by_kill; /* of these, the ones sent by kill() */
     uint64_t blocked_signals;    /* this thread only */
 };
+#define THREAD_KEPT_BYTES offsetof(struct thread, saved_rsp)
 
 TAILQ_HEAD(thread_list, thread);
 extern struct thread_list all_threads;
@@ -49,6 +71,13 @@ extern struct mutex threads_lock; /* protects all_threads */
 /* Start-up of this CPU's scheduler: the caller becomes the idle thread of the boot CPU. */
 void sched_init(void);
 _Noreturn void sched_idle(void);
+/* Another CPU: its queue, timers and idle thread, made before it starts (0 or -ENOMEM); the idle thread's stack; and, on that CPU, the moment it takes part. */
+int sched_cpu_init(struct percpu *p);
+uint64_t sched_idle_stack(const struct percpu *p);
+void sched_online(void);
+unsigned sched_weight(int policy, int nice);
+/* If t runs on another CPU, that CPU looks soon at what was set for t: a signal, an affinity, a policy. */
+void thread_kick(struct thread *t);
 bool thread_is_idle(const struct thread *t);
 /* A thread that was not started: thread_start puts it on a run queue. NULL when there is no memory. */
 struct thread *thread_new(const char *name, void (*fn)(void *), void *arg);
@@ -57,6 +86,8 @@ void thread_start(struct thread *t);
 void timer_init(void);
 void timer_interrupt_run(uint64_t now);
 uint64_t timer_next(void);
+int timer_cpu_init(struct percpu *p);
+void timer_take_requests(void);
 /* Sets the TLS base of the current (application) thread. */
 void sched_set_fs(uint64_t base);
 struct thread *thread_find(int tid); /* threads_lock held */

@@ -11,7 +11,7 @@ static uint64_t thread_cpu_ns(void)
 {
     struct thread *t = thread_current();
     preempt_disable(); /* the two move together at a switch */
-    uint64_t ns = t->cpu_time_ns + (clock_monotonic_ns() - t->slice_start_ns);
+    uint64_t ns = t->cpu_time_ns + (clock_monotonic_ns() - t->charged_ns);
     preempt_enable();
     return ns;
 }
@@ -19,7 +19,7 @@ static uint64_t thread_cpu_ns(void)
 static uint64_t process_cpu_ns(void)
 {
     struct thread *t;
-    uint64_t ns = clock_monotonic_ns() - thread_current()->slice_start_ns;
+    uint64_t ns = clock_monotonic_ns() - thread_current()->charged_ns;
     mutex_lock(&threads_lock);
     TAILQ_FOREACH(t, &all_threads, all_link)
         if (t->app)

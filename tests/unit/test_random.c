@@ -14,10 +14,10 @@ struct cpu_features cpu_features;
 static bool block_is(uint8_t first, uint8_t second, uint32_t counter, const char *hex)
 {
     uint32_t out[16];
-    memset(key, 0, sizeof(key));
+    uint32_t key[8] = {0};
     ((uint8_t *)key)[0] = first;
     ((uint8_t *)key)[1] = second;
-    block(counter, out);
+    block(key, counter, out);
     for (unsigned i = 0; i < 64; i++) {
         static const char digits[] = "0123456789abcdef";
         uint8_t b = ((uint8_t *)out)[i];
@@ -60,12 +60,12 @@ static void test_stream(void)
     unsigned ones = 0;
     for (unsigned i = 0; i < 4096; i++) {
         uint32_t before[8];
-        memcpy(before, key, sizeof(key));
+        memcpy(before, boot_state.key, sizeof(boot_state.key));
         if (i % 3 == 0)
             random_bytes(&seen[i], 8);
         else
             seen[i] = random_u64();
-        fresh &= i % 3 || memcmp(before, key, sizeof(key));
+        fresh &= i % 3 || memcmp(before, boot_state.key, sizeof(boot_state.key));
         for (unsigned k = 0; k < i; k++)
             fresh &= seen[k] != seen[i];
         ones += (unsigned)__builtin_popcountll(seen[i]);
@@ -75,7 +75,7 @@ static void test_stream(void)
     uint64_t v = random_u64();
     bool gone = true;
     for (unsigned i = 0; i + 1 < 8; i++)
-        gone &= (((uint64_t)pool[i + 1] << 32) | pool[i]) != v;
+        gone &= (((uint64_t)boot_state.pool[i + 1] << 32) | boot_state.pool[i]) != v;
     ok(gone, "what was handed out is not kept");
 }
 
@@ -83,28 +83,50 @@ static void test_seeds(void)
 {
     uint64_t a[3];
     for (int i = 0; i < 3; i++) {
-        memset(key, 0, sizeof(key));
+        memset(boot_state.key, 0, sizeof(boot_state.key));
         random_add(i == 2 ? "seed number 2, longer than one key, 32 bytes" : "seed number 1, longer than one key, 32 bytes", 44);
         a[i] = random_u64();
     }
     ok(a[0] == a[1] && a[0] != a[2], "the same seed gives the same numbers, another one others");
     random_u64();
     random_add("x", 1);
-    ok(pool_left == 0, "new entropy counts at once: what was computed ahead is dropped");
+    ok(boot_state.pool_left == 0, "new entropy counts at once: what was computed ahead is dropped");
     random_add(NULL, 0);
-    memset(key, 0, sizeof(key));
+    memset(boot_state.key, 0, sizeof(boot_state.key));
     random_init();
     bool zero = true;
     for (unsigned i = 0; i < 8; i++)
-        zero &= !key[i];
+        zero &= !boot_state.key[i];
     ok(!zero, "start-up without hardware random numbers");
+}
+
+/* Two CPUs: what one is given reaches the other before its next number. */
+static void test_cpus(void)
+{
+    struct percpu other = host_percpu, self = host_percpu;
+    uint32_t before[8];
+
+    ok(random_cpu_init(&other) == 0 && memcmp(other.random->key, boot_state.key, sizeof(boot_state.key)) != 0, "a CPU that is added has a key of its own");
+    host_percpu = other;
+    (void)random_u64();
+    memcpy(before, other.random->key, sizeof(before));
+    unsigned generation = other.random->generation;
+    host_percpu = self;
+    random_add("entropy", 7);
+    host_percpu = other;
+    (void)random_u64(); /* from the pool, were it not for the new entropy */
+    ok(other.random->generation == generation + 1 && memcmp(other.random->key, before, sizeof(before)) != 0, "what one CPU is given reaches the others");
+    host_percpu = self;
+    kfree(other.random);
 }
 
 int main(void)
 {
+    host_percpu.random = &boot_state;
     test_block();
     test_lengths();
     test_stream();
     test_seeds();
+    test_cpus();
     return done();
 }
