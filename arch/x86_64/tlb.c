@@ -46,12 +46,17 @@ static void catch_up(struct percpu *p)
     atomic_store_explicit(&p->tlb_seen, now, memory_order_seq_cst);
 }
 
-static void interrupt(void *arg)
+static void wake_initiator(void)
 {
-    catch_up(percpu());
     struct thread *t = atomic_load_explicit(&initiator, memory_order_seq_cst);
     if (t)
         thread_wake(t);
+}
+
+static void interrupt(void *arg)
+{
+    catch_up(percpu());
+    wake_initiator();
 }
 
 void tlb_idle_enter(void)
@@ -69,6 +74,7 @@ void tlb_idle_leave(void)
         return;
     cpu_flush_all(); /* not only the last range: its number may be the only one missed, but it may have been replaced since */
     atomic_store_explicit(&percpu()->tlb_seen, atomic_load_explicit(&generation, memory_order_relaxed), memory_order_seq_cst);
+    wake_initiator(); /* it may have looked in between, and wait for us without having sent an interrupt */
 }
 
 static bool must_answer(const struct percpu *p, uint64_t number)

@@ -71,9 +71,12 @@ static uint64_t ready(const struct thread *t)
     return atomic_load_explicit(&t->pending_signals, memory_order_acquire) & ~t->blocked_signals;
 }
 
+/* The flag first, then a look, in that order for all CPUs: a signal that comes in between sets the flag itself (post). The same order serves a mask that was changed before. */
 static void note(struct thread *t)
 {
-    atomic_store_explicit(&t->interrupted, ready(t) != 0, memory_order_relaxed);
+    atomic_exchange_explicit(&t->interrupted, false, memory_order_seq_cst);
+    if (ready(t))
+        atomic_store_explicit(&t->interrupted, true, memory_order_relaxed);
 }
 
 bool thread_interrupted(void)
@@ -91,12 +94,14 @@ static void post(struct thread *t, int sig, bool by_kill)
         atomic_fetch_or_explicit(&t->signals_by_kill, BIT(sig), memory_order_relaxed);
     else
         atomic_fetch_and_explicit(&t->signals_by_kill, ~BIT(sig), memory_order_relaxed);
-    atomic_fetch_or_explicit(&t->pending_signals, BIT(sig), memory_order_acq_rel);
+    atomic_fetch_or_explicit(&t->pending_signals, BIT(sig), memory_order_seq_cst);
     if (t->blocked_signals & BIT(sig))
         return;
-    atomic_store_explicit(&t->interrupted, true, memory_order_release);
-    if (t != thread_current())
+    atomic_store_explicit(&t->interrupted, true, memory_order_seq_cst);
+    if (t != thread_current()) {
         thread_wake(t);
+        thread_kick(t);
+    }
 }
 
 void signal_send_self(int sig) { post(thread_current(), sig, false); }
