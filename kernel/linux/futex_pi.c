@@ -345,6 +345,10 @@ long futex_cmp_requeue_pi(int *from, int *to, int wake, int move, int expected)
     struct futex_waiters taken = TAILQ_HEAD_INITIALIZER(taken);
     if (from == to || wake != 1 || move < 0)
         return -EINVAL;
+    if (futex_load(from) != (unsigned)expected)
+        return -EAGAIN;
+    if (futex_is_deserted(a))
+        return 0;
     struct futex_pi *spare = kmalloc(sizeof(*spare));
     if (!spare)
         return -ENOMEM;

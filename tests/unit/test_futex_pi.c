@@ -224,16 +224,9 @@ static void take_turns(void *arg)
             strange = strange || owner_of(&monitor) != my_tid();
         }
         turn++;
-        for (;;) {
-            int now = ++sequence;
-            long r = call(&sequence, FUTEX_CMP_REQUEUE_PI, 1, (void *)(long)__INT_MAX__, &monitor, (uint32_t)now);
-            if (delay_random() % 2 == 0 && r >= 0)
-                strange = strange || r > THREADS;
-            if (r != -EAGAIN) {
-                strange = strange || r < 0;
-                break;
-            }
-        }
+        int now = ++sequence;
+        long r = call(&sequence, FUTEX_CMP_REQUEUE_PI, 1, (void *)(long)__INT_MAX__, &monitor, (uint32_t)now);
+        strange = strange || r < 0 || r >= THREADS;
         strange = strange || unlock_it(&monitor);
     }
     pass_away(NULL, 0);
@@ -258,10 +251,10 @@ static void take_turns_outside(void *arg)
         turn++;
         strange = strange || unlock_it(&monitor);
         long r;
-        do {
-            int now = ++sequence;
-            r = call(&sequence, FUTEX_CMP_REQUEUE_PI, 1, (void *)(long)__INT_MAX__, &monitor, (uint32_t)now);
-        } while (r == -EAGAIN);
+        sequence++;
+        do /* without a new value for each try: two of us could make each other fail for ever */
+            r = call(&sequence, FUTEX_CMP_REQUEUE_PI, 1, (void *)(long)__INT_MAX__, &monitor, (uint32_t)sequence);
+        while (r == -EAGAIN);
         strange = strange || r < 0;
     }
     pass_away(NULL, 0);
