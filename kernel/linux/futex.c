@@ -46,19 +46,22 @@ static long take_matching(struct futex_bucket *b, const int *address, int n, uin
     return count;
 }
 
-static long futex_wake(int *address, int n, uint32_t bitset)
+static __attribute__((noinline)) long wake_slow(struct futex_bucket *b, int *address, int n, uint32_t bitset)
 {
-    struct futex_bucket *b = futex_bucket(address);
     struct futex_waiters taken = TAILQ_HEAD_INITIALIZER(taken);
-    if (!bitset)
-        return -EINVAL;
-    if (futex_is_deserted(b))
-        return 0;
     futex_lock_bucket(b);
     long result = take_matching(b, address, n, bitset, &taken);
     mutex_unlock(&b->lock);
     futex_wake_taken(&taken);
     return result;
+}
+
+static inline long futex_wake(int *address, int n, uint32_t bitset)
+{
+    struct futex_bucket *b = futex_bucket(address);
+    if (!bitset)
+        return -EINVAL;
+    return futex_is_deserted(b) ? 0 : wake_slow(b, address, n, bitset);
 }
 
 int futex_wake_address(int *address, int n) { return (int)futex_wake(address, n, FUTEX_BITSET_MATCH_ANY); }
@@ -112,7 +115,7 @@ static int change(int *address, unsigned code, int argument)
         case FUTEX_OP_ANDN: new = old & ~arg; break;
         default: new = old ^ arg;
         }
-    } while (!futex_change(address, &old, new));
+    } while (!futex_compare_exchange(address, &old, new));
     return (int)old;
 }
 

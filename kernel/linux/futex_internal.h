@@ -45,7 +45,7 @@ static inline unsigned futex_load(const int *address)
 }
 
 /* Changes the word from *old, or sets *old to what it is. */
-static inline bool futex_change(int *address, unsigned *old, unsigned new)
+static inline bool futex_compare_exchange(int *address, unsigned *old, unsigned new)
 {
     return atomic_compare_exchange_strong_explicit((_Atomic unsigned *)address, old, new, memory_order_seq_cst,
                                                    memory_order_seq_cst);
@@ -65,7 +65,11 @@ void futex_take(struct futex_bucket *b, struct futex_waiter *w, struct futex_wai
 void futex_wake_taken(struct futex_waiters *taken);
 
 /* Nobody waits in the bucket for a word that the caller changed before; needs no mutex. */
-bool futex_is_deserted(struct futex_bucket *b);
+static inline bool futex_is_deserted(struct futex_bucket *b)
+{
+    atomic_thread_fence(memory_order_seq_cst);                         /* X in futex_queue.c */
+    return atomic_load_explicit(&b->count, memory_order_relaxed) == 0; /* K2 */
+}
 
 /* Queues w at its address if the word is as expected: 0, else -EAGAIN. */
 long futex_wait_setup(struct futex_waiter *w, int expected);

@@ -135,11 +135,11 @@ static long acquire(struct futex_bucket *b, int *address, struct thread *t, stru
             return 0;
         }
         if (!owner) {
-            if (futex_change(address, &v, (v & FUTEX_OWNER_DIED) | id(t)))
+            if (futex_compare_exchange(address, &v, (v & FUTEX_OWNER_DIED) | id(t)))
                 return 1;
             continue;
         }
-        if (!futex_change(address, &v, seen))
+        if (!futex_compare_exchange(address, &v, seen))
             continue;
         long result = attach(b, address, owner, pi, spare);
         if (result != -ESRCH)
@@ -276,7 +276,7 @@ static long release(struct futex_bucket *b, int *address, struct futex_waiters *
     do {
         if ((v & FUTEX_TID_MASK) != id(self))
             return -EPERM;
-    } while (!futex_change(address, &v, first ? next_word(first->pi) : 0));
+    } while (!futex_compare_exchange(address, &v, first ? next_word(first->pi) : 0));
     if (first)
         hand_over(first->pi, taken);
     return 0;
@@ -367,7 +367,7 @@ long futex_cmp_requeue_pi(int *from, int *to, int wake, int move, int expected)
 static void pass_on_from_dead(struct futex_pi *pi, struct futex_waiters *taken)
 {
     unsigned v = futex_load(pi->address);
-    while (!futex_change(pi->address, &v, next_word(pi) | FUTEX_OWNER_DIED))
+    while (!futex_compare_exchange(pi->address, &v, next_word(pi) | FUTEX_OWNER_DIED))
         ;
     hand_over(pi, taken);
 }

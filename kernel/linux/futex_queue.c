@@ -180,9 +180,3 @@ bool futex_leave(struct futex_waiter *w)
     thread_wait_cancel();
     return false;
 }
-
-bool futex_is_deserted(struct futex_bucket *b)
-{
-    atomic_thread_fence(memory_order_seq_cst); /* X */
-    return atomic_load_explicit(&b->count, memory_order_relaxed) == 0; /* K2 */
-}

@@ -26,7 +26,7 @@ static bool owner_died(int *address, bool pi, bool pending)
     struct futex_bucket *b = futex_bucket(address);
     futex_lock_bucket(b);
     if (!futex_pi_died(b, address, &taken)) {
-        while ((v & FUTEX_TID_MASK) == me && !futex_change(address, &v, (v & FUTEX_WAITERS) | FUTEX_OWNER_DIED))
+        while ((v & FUTEX_TID_MASK) == me && !futex_compare_exchange(address, &v, (v & FUTEX_WAITERS) | FUTEX_OWNER_DIED))
             ;
         wake = (v & FUTEX_TID_MASK) == me && (v & FUTEX_WAITERS) && !pi;
     }

@@ -1,8 +1,8 @@
 /* SOURCES: sched/mutex.c tests/unit/host/host.c */
 /* SANITIZE: thread */
 /* CFLAGS: -Wno-tsan */
-/* PI futexes with many threads and delays before every atomic operation, under ThreadSanitizer: nested locks with time-outs, signals, rings of waiters and owners that
-   die; condition variables that move their waiters; then inheritance, order and errors one by one. A hang is a failure by alarm. */
+/* PI futexes: inheritance, order, rings and errors one by one; then many threads with delays before every atomic operation, under ThreadSanitizer: nested locks with
+   time-outs and signals, owners that die, condition variables that move their waiters. A hang is a failure by alarm. */
 #include <asm/errno.h>
 #include <kernel/clock.h>
 #include <kernel/futex.h>
