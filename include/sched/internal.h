@@ -2,6 +2,7 @@
 #ifndef SCHED_INTERNAL_H
 #define SCHED_INTERNAL_H
 
+#include <kernel/futex.h>
 #include <linux/sched.h>
 #include <linux/signal.h>
 #include <sched/mutex.h>
@@ -61,6 +62,7 @@ struct thread {
     _Atomic uint64_t pending_signals;
     _Atomic uint64_t signals_by_kill; /* of these, the ones sent by kill() */
     uint64_t blocked_signals;    /* this thread only */
+    struct futex_thread futex;
 };
 #define THREAD_KEPT_BYTES offsetof(struct thread, saved_rsp)
 

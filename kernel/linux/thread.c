@@ -63,12 +63,18 @@ long singlet_clone(unsigned long flags, void *stack, int *parent_tid, int *child
     return tid;
 }
 
+struct futex_thread *thread_futex(struct thread *t)
+{
+    bool ended = atomic_load_explicit(&t->futex.ended, memory_order_relaxed);
+    return t->app || ended ? &t->futex : NULL;
+}
+
 /* The last things of a thread: robust futexes, the joiner's futex; the last thread ends the machine. */
 static void app_thread_end(int status)
 {
     struct thread *t = thread_current();
     struct app_thread *a = t->app;
-    futex_exit_robust(a->robust_list, a->robust_list_size, t->tid);
+    futex_exit(a->robust_list, a->robust_list_size);
     if (atomic_fetch_sub_explicit(&app_threads, 1, memory_order_acq_rel) == 1)
         program_exit(status & 0xff);
     if (a->clear_child_tid) {
@@ -76,7 +82,9 @@ static void app_thread_end(int status)
         atomic_store_explicit((_Atomic int *)a->clear_child_tid, 0, memory_order_release);
         futex_wake_address(a->clear_child_tid, 1);
     }
+    mutex_lock(&threads_lock); /* who finds a thread looks at this */
     t->app = NULL;
+    mutex_unlock(&threads_lock);
     if (t->tid != 1)
         kfree(a);
 }

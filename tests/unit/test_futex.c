@@ -1,7 +1,8 @@
 /* SOURCES: sched/mutex.c tests/unit/host/host.c */
 /* SANITIZE: thread */
+/* CFLAGS: -Wno-tsan */
 /* Futexes with many threads and delays before every atomic operation, under ThreadSanitizer: a mutex and a condition variable built on them as C libraries do,
-   storms of waits with time-outs, wake-ups and requeues; then the edges of each operation. A hang is a failure by alarm. */
+   storms of waits with time-outs, wake-ups and requeues; then the edges of each operation. A hang is a failure by alarm. PI futexes have a test of their own. */
 #include <asm/errno.h>
 #include <kernel/clock.h>
 #include <kernel/futex.h>
@@ -11,9 +12,13 @@
 #include <linux/futex.h>
 #include <sched/thread.h>
 #include <sched/waitq.h>
+#include "futex_threads.h"
 #include "delays.h"
 
+#include "../../kernel/linux/futex_queue.c"
 #include "../../kernel/linux/futex.c"
+#include "../../kernel/linux/futex_pi.c"
+#include "../../kernel/linux/futex_robust.c"
 
 #include "host/host.h"
 #include "tap.h"
@@ -62,8 +67,8 @@ static void locker(void *arg)
 static bool all_empty(void)
 {
     bool empty = true;
-    for (unsigned i = 0; i < BUCKETS; i++)
-        empty &= !buckets[i].ready || TAILQ_EMPTY(&buckets[i].waiters);
+    for (unsigned i = 0; i < FUTEX_BUCKETS; i++)
+        empty &= TAILQ_EMPTY(&futex_buckets[i].waiters) && futex_buckets[i].count == 0;
     return empty;
 }
 
@@ -175,12 +180,12 @@ static void waiter(void *arg)
 static unsigned queued(void)
 {
     unsigned n = 0;
-    for (unsigned i = 0; i < BUCKETS; i++) {
+    for (unsigned i = 0; i < FUTEX_BUCKETS; i++) {
         struct futex_waiter *w;
-        lock(&buckets[i]);
-        TAILQ_FOREACH(w, &buckets[i].waiters, link)
+        futex_lock_bucket(&futex_buckets[i]);
+        TAILQ_FOREACH(w, &futex_buckets[i].waiters, link)
             n++;
-        mutex_unlock(&buckets[i].lock);
+        mutex_unlock(&futex_buckets[i].lock);
     }
     return n;
 }
@@ -226,8 +231,13 @@ static void test_edges(void)
     ok(sys_futex((int *)((char *)&word + 1), FUTEX_WAKE, 1, NULL, NULL, 0) == -EINVAL, "an address that is not aligned");
     ok(sys_futex(NULL, FUTEX_WAIT, 1, NULL, NULL, 0) == -EFAULT && sys_futex((int *)0xffff800000000000, FUTEX_WAKE, 1, NULL, NULL, 0) == -EFAULT, "addresses that are nobody's");
     ok(call(&word, FUTEX_REQUEUE, 1, (void *)1l, NULL, 0) == -EFAULT && call(&word, FUTEX_REQUEUE, -1, (void *)1l, &other, 0) == -EINVAL, "requeue's arguments");
-    ok(call(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0) == -ENOSYS && call(&word, 99, 0, NULL, NULL, 0) == -ENOSYS &&
-           call(&word, FUTEX_WAKE | FUTEX_CLOCK_REALTIME, 0, NULL, NULL, 0) == -ENOSYS, "what is not there");
+    ok(call(&word, FUTEX_FD, 0, NULL, NULL, 0) == -ENOSYS && call(&word, 99, 0, NULL, NULL, 0) == -ENOSYS && call(&word, -1, 0, NULL, NULL, 0) == -ENOSYS, "what is not there");
+    bool none = true;
+    static const int no_choice[] = {FUTEX_WAIT, FUTEX_WAKE, FUTEX_REQUEUE, FUTEX_CMP_REQUEUE, FUTEX_WAKE_OP, FUTEX_LOCK_PI, FUTEX_UNLOCK_PI, FUTEX_TRYLOCK_PI, FUTEX_WAKE_BITSET, FUTEX_CMP_REQUEUE_PI};
+    for (unsigned i = 0; i < ARRAY_SIZE(no_choice); i++)
+        none &= call(&word, no_choice[i] | FUTEX_CLOCK_REALTIME, 0, NULL, &other, 0) == -ENOSYS;
+    ok(none, "operations whose clock cannot be chosen");
+    ok(call(&word, FUTEX_WAIT, 7, (void *)8, NULL, 0) == -EFAULT && call(&word, FUTEX_LOCK_PI, 0, (void *)8, NULL, 0) == -EFAULT, "a time at an address that is nobody's");
     static const struct {
         uint32_t op;
         int from, to;
@@ -244,29 +254,80 @@ static void test_edges(void)
     }
     ok(right, "the operations of FUTEX_WAKE_OP");
     ok(call(&word, FUTEX_WAKE_OP, 1, (void *)1l, &other, FUTEX_OP(6u, 0, 0, 0)) == -ENOSYS, "and one that is none");
+    other = 9;
+    ok(call(&word, FUTEX_WAKE_OP, 1, (void *)1l, &other, FUTEX_OP(FUTEX_OP_SET, 5, 6u, 0)) == -ENOSYS && other == 5, "an unknown comparison comes after the operation");
 }
 
-static void test_robust(void)
+/* ---- priorities, signals ---- */
+
+static _Atomic int order[4], ended;
+static void by_priority(void *arg)
 {
-    struct cell {
-        struct robust_list list;
-        _Atomic int word;
-    } mine = {.word = 42 | (int)FUTEX_WAITERS}, others = {.word = 43}, pending = {.word = 42};
-    struct robust_list_head head = {.futex_offset = offsetof(struct cell, word)};
-    head.list.next = &mine.list;
-    mine.list.next = &others.list;
-    others.list.next = &head.list;
-    head.list_op_pending = &pending.list;
-    futex_exit_robust(&head, sizeof(head), 42);
-    ok(mine.word == (int)(FUTEX_WAITERS | FUTEX_OWNER_DIED) && others.word == 43 && pending.word == FUTEX_OWNER_DIED, "robust futexes of a dead thread");
-    head.list_op_pending = NULL;
-    others.list.next = &mine.list; /* a ring without an end */
-    futex_exit_robust(&head, sizeof(head), 42);
-    others.list.next = (void *)8;
-    futex_exit_robust(&head, sizeof(head), 42);
-    futex_exit_robust(&head, 3, 42);
-    futex_exit_robust((void *)1, sizeof(head), 42);
-    ok(true, "robust lists that are broken");
+    enlist();
+    me()->priority = (int)(long)arg;
+    if (call(&word, FUTEX_WAIT, 7, NULL, NULL, 0) == 0)
+        order[ended++] = (int)(long)arg;
+}
+
+static void test_priorities(void)
+{
+    static const long given[4] = {0, 10, 0, 20};
+    struct host_thread *t[4];
+    bool one_by_one = true;
+    word = 7;
+    for (unsigned i = 0; i < 4; i++) {
+        t[i] = host_spawn(by_priority, (void *)given[i]);
+        wait_until(i + 1, 4);
+    }
+    for (int i = 0; i < 4; i++) {
+        one_by_one &= call(&word, FUTEX_WAKE, i % 2, NULL, NULL, 0) == 1; /* 0 wakes one as well */
+        while (ended != i + 1)
+            sched_yield();
+    }
+    for (int i = 0; i < 4; i++)
+        host_join(t[i]);
+    ok(one_by_one && order[0] == 20 && order[1] == 10 && order[2] == 0 && order[3] == 0, "the waiter of highest priority is woken first");
+}
+
+static struct person *_Atomic sleeper;
+static _Atomic long sleeper_result;
+static _Atomic bool sleeper_back;
+static void interrupted_wait(void *timeout)
+{
+    enlist();
+    me()->restart = true;
+    sleeper = me();
+    sleeper_result = call(&word, FUTEX_WAIT, 7, timeout, NULL, 0);
+    sleeper_back = true;
+}
+
+static struct person *sleep_and_interrupt(struct timespec64 *timeout, struct host_thread **t)
+{
+    sleeper = NULL;
+    sleeper_back = false;
+    *t = host_spawn(interrupted_wait, timeout);
+    wait_until(1, 4);
+    interrupt(sleeper);
+    while (!sleeper->delivered)
+        sched_yield();
+    return sleeper;
+}
+
+static void test_signals(void)
+{
+    struct timespec64 long_time = {1000, 0};
+    struct host_thread *t;
+    struct person *p = sleep_and_interrupt(NULL, &t);
+    wait_until(1, 4);
+    ok(!sleeper_back, "a wait is restarted where the handlers say so");
+    p->restart = false;
+    interrupt(p);
+    host_join(t);
+    ok(sleeper_result == -EINTR && p->delivered == 2, "and ends where they do not");
+    sleep_and_interrupt(&long_time, &t);
+    host_join(t);
+    ok(sleeper_result == -EINTR, "and if it has a time-out");
+    ok(all_empty(), "nothing is left behind");
 }
 
 int main(void)
@@ -275,6 +336,7 @@ int main(void)
     test_storms();
     test_counts();
     test_edges();
-    test_robust();
+    test_priorities();
+    test_signals();
     return done();
 }
