@@ -3,6 +3,7 @@
 #define KERNEL_PROGRAM_H
 
 #include <kernel/compiler.h>
+#include <kernel/signal_pending.h>
 
 struct thread;
 
@@ -12,6 +13,8 @@ struct app_thread {
     void *robust_list;
     size_t robust_list_size;
     uint64_t alt_stack, alt_stack_size;
+    struct signal_pending signals;
+    uint64_t waited_signals; /* by rt_sigtimedwait: pending even if they are ignored; written by this thread only */
     uint64_t start_rsp;
     int (*start_fn)(void *);
     void *start_arg;

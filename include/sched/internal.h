@@ -37,9 +37,7 @@ struct thread {
     void *arg;
     /* Application threads (kernel/linux). */
     struct app_thread *app;      /* NULL for kernel threads */
-    _Atomic uint64_t pending_signals;
-    _Atomic uint64_t signals_by_kill; /* of these, the ones sent by kill() */
-    uint64_t blocked_signals;    /* this thread only */
+    uint64_t blocked_signals;    /* written by this thread only */
 };
 
 TAILQ_HEAD(thread_list, thread);

@@ -1,4 +1,5 @@
-/* Signals. Actions belong to the process; masks and pending signals to threads.
+/* Signals. Actions belong to the process, masks to threads; a pending signal is a thread's or the process's (signal_pending.c). One for the process is taken by the first thread that
+   does not block it: the sender wakes one such, and a thread that begins to block it, or ends, passes that on to another.
 
    Where a handler runs: a thread that signals itself, and a thread whose interruptible wait was ended by a signal, run it as a function call at the end of
    the system call (signal_deliver; the system call is a function call, so no register needs saving). A fault, and a thread that was preempted in application code, get a frame on
@@ -9,10 +10,14 @@
 #include <arch/cpu.h>
 #include <arch/trap_internal.h>
 #include <asm/errno.h>
+#include <arch/irq.h>
+#include <kernel/clock.h>
 #include <kernel/panic.h>
+#include <kernel/posix_timer.h>
 #include <kernel/program.h>
 #include <kernel/signal.h>
 #include <kernel/signal_fault.h>
+#include <kernel/signal_pending.h>
 #include <kernel/string.h>
 #include <kernel/symbols.h>
 #include <kernel/syscall.h>
@@ -23,12 +28,14 @@
 #include <asm/ucontext.h>
 #include <mm/vm.h>
 #include <sched/internal.h>
+#include <sched/timer.h>
 #include <stdatomic.h>
 
 #define SIGNALS 64
 #define BIT(sig) (1ull << ((sig) - 1))
 #define UNBLOCKABLE (BIT(SIGKILL) | BIT(SIGSTOP))
 #define RED_ZONE 128
+#define NUDGE_NS (100 * NS_PER_US)
 
 struct kernel_action {
     void (*handler)(int, void *, void *);
@@ -66,14 +73,22 @@ static _Noreturn void terminate(int sig)
     program_exit(128 + sig);
 }
 
-static uint64_t ready(const struct thread *t)
+static struct signal_pending process = {.queued = TAILQ_HEAD_INITIALIZER(process.queued)};
+
+static uint64_t pending(const struct thread *t)
 {
-    return atomic_load_explicit(&t->pending_signals, memory_order_acquire) & ~t->blocked_signals;
+    return atomic_load_explicit(&t->app->signals.any, memory_order_acquire) | atomic_load_explicit(&process.any, memory_order_acquire);
 }
 
+static uint64_t ready(const struct thread *t) { return t->app ? pending(t) & ~t->blocked_signals : 0; }
+
+/* After the caller's mask or pending signals changed. The flag goes down before the look, which a signal that comes meanwhile puts up again; and with
+   sequential consistency, so that the new mask is visible to a sender whose signal the look misses. */
 static void note(struct thread *t)
 {
-    atomic_store_explicit(&t->interrupted, ready(t) != 0, memory_order_relaxed);
+    atomic_store_explicit(&t->interrupted, false, memory_order_seq_cst);
+    if (ready(t))
+        atomic_store_explicit(&t->interrupted, true, memory_order_release);
 }
 
 bool thread_interrupted(void)
@@ -82,42 +97,159 @@ bool thread_interrupted(void)
     return atomic_load_explicit(&t->interrupted, memory_order_relaxed) && ready(t);
 }
 
-/* Makes sig pending for t and wakes it if that ends a wait. by_kill: SI_USER, not SI_TKILL. */
-static void post(struct thread *t, int sig, bool by_kill)
+/* A thread that was preempted inside a system call which does not end by looking at signals would go on in the application with one pending until it is preempted again, which may be never.
+   So a timer of its CPU preempts it soon, until it is found in the application's code. */
+static struct timer nudges[PERCPU_MAX]; /* each its CPU's, interrupts off */
+
+static void nudge(struct timer *timer)
 {
-    if (is_ignored(sig) && !(t->blocked_signals & BIT(sig)))
+    struct percpu *p = percpu();
+    if (!atomic_load_explicit(&p->current->interrupted, memory_order_relaxed))
         return;
-    if (by_kill)
-        atomic_fetch_or_explicit(&t->signals_by_kill, BIT(sig), memory_order_relaxed);
-    else
-        atomic_fetch_and_explicit(&t->signals_by_kill, ~BIT(sig), memory_order_relaxed);
-    atomic_fetch_or_explicit(&t->pending_signals, BIT(sig), memory_order_acq_rel);
-    if (t->blocked_signals & BIT(sig))
-        return;
-    atomic_store_explicit(&t->interrupted, true, memory_order_release);
-    if (t != thread_current())
-        thread_wake(t);
+    p->need_resched = 1;
+    timer_arm(timer, clock_monotonic_ns() + NUDGE_NS);
 }
 
-void signal_send_self(int sig) { post(thread_current(), sig, false); }
+static void nudge_soon(void)
+{
+    uint64_t flags = irq_save();
+    struct timer *timer = &nudges[percpu()->id];
+    timer->fn = nudge;
+    timer_arm(timer, clock_monotonic_ns() + NUDGE_NS);
+    irq_restore(flags);
+}
+
+/* A signal that t does not block is pending: it ends t's wait and is acted on at the end of its system call, or when it is preempted. */
+static void interrupt(struct thread *t)
+{
+    atomic_store_explicit(&t->interrupted, true, memory_order_release);
+    if (t == thread_current())
+        return;
+    thread_wake(t);
+    nudge_soon();
+}
+
+/* As on Linux an ignored signal is not even pending, unless it is blocked: it may have another action when it no longer is. */
+static bool dropped(const struct thread *t, int sig)
+{
+    return is_ignored(sig) && !((t->blocked_signals | t->app->waited_signals) & BIT(sig));
+}
+
+/* Makes sig pending for t, the caller or one found under threads_lock: q, or if that is NULL a plain one with this code. False: it is ignored. */
+static bool post(struct thread *t, struct signal_pending *to, int sig, int code, struct queued_signal *q)
+{
+    if (dropped(t, sig))
+        return false;
+    if (q)
+        signal_pending_queue(to, q);
+    else
+        signal_pending_add(to, sig, code);
+    if (!(t->blocked_signals & BIT(sig)))
+        interrupt(t);
+    return true;
+}
+
+void signal_send_self(int sig)
+{
+    struct thread *t = thread_current();
+    if (t->app)
+        (void)post(t, &t->app->signals, sig, SI_USER, NULL);
+}
+
+/* A thread other than t which does not block sig; t, or if that is NULL the first one, when all do. With threads_lock held. */
+static struct thread *receiver(struct thread *t, int sig)
+{
+    struct thread *other;
+    if (t && !(t->blocked_signals & BIT(sig)))
+        return t;
+    TAILQ_FOREACH(other, &all_threads, all_link) {
+        if (!other->app)
+            continue;
+        if (!(other->blocked_signals & BIT(sig)))
+            return other;
+        t = t ? t : other;
+    }
+    return t;
+}
+
+static bool send_process(struct thread *preferred, int sig, int code, struct queued_signal *q)
+{
+    bool sent = false;
+    mutex_lock(&threads_lock);
+    struct thread *t = receiver(preferred, sig);
+    if (t)
+        sent = post(t, &process, sig, code, q);
+    mutex_unlock(&threads_lock);
+    return sent;
+}
+
+void signal_send_process(int sig) { (void)send_process(NULL, sig, SI_KERNEL, NULL); }
+
+int signal_send_queued(struct queued_signal *q, int tid)
+{
+    int sig = q->info.si_signo;
+    if (!tid)
+        return send_process(NULL, sig, 0, q);
+    mutex_lock(&threads_lock);
+    struct thread *t = thread_find(tid);
+    int sent = t && t->app ? post(t, &t->app->signals, sig, 0, q) : -ESRCH;
+    mutex_unlock(&threads_lock);
+    return sent;
+}
+
+/* The caller does not take these signals of the process (any more): threads that do are told. */
+static void pass_on(uint64_t set)
+{
+    struct thread *self = thread_current(), *t;
+    set &= atomic_load_explicit(&process.any, memory_order_acquire);
+    if (likely(!set))
+        return;
+    mutex_lock(&threads_lock);
+    TAILQ_FOREACH(t, &all_threads, all_link) {
+        if (t == self || !t->app || !(set & ~t->blocked_signals))
+            continue;
+        interrupt(t);
+        set &= t->blocked_signals;
+    }
+    mutex_unlock(&threads_lock);
+}
+
+/* Changes the caller's mask. */
+static void set_mask(struct thread *t, uint64_t mask)
+{
+    uint64_t newly = mask & ~t->blocked_signals;
+    t->blocked_signals = mask & ~UNBLOCKABLE;
+    note(t);
+    pass_on(newly);
+}
 
 uint64_t signal_mask_swap(uint64_t mask)
 {
     struct thread *t = thread_current();
     uint64_t old = t->blocked_signals;
-    t->blocked_signals = mask & ~UNBLOCKABLE;
-    note(t);
+    set_mask(t, mask);
     return old;
 }
 
-static int take(struct thread *t)
+/* Takes a signal of set from those of the thread, then from those of the process: its number, or 0. A timer hears that its signal was taken. */
+static int take(struct thread *t, uint64_t set, siginfo_t *info)
 {
-    uint64_t set = ready(t);
-    if (!set)
-        return 0;
-    int sig = __builtin_ctzll(set) + 1;
-    atomic_fetch_and_explicit(&t->pending_signals, ~BIT(sig), memory_order_acq_rel);
+    int sig = signal_pending_take(&t->app->signals, set, info);
+    if (!sig)
+        sig = signal_pending_take(&process, set, info);
+    if (sig && info->si_code == SI_TIMER)
+        posix_timer_taken(info);
     return sig;
+}
+
+void signal_thread_end(struct thread *t, struct signal_pending *left)
+{
+    siginfo_t info;
+    int sig;
+    pass_on(~t->blocked_signals);
+    while ((sig = signal_pending_take(left, UINT64_MAX, &info)))
+        if (info.si_code == SI_TIMER)
+            posix_timer_taken(&info);
 }
 
 static void prepare_action(int sig, struct kernel_action *a, uint64_t *old_mask)
@@ -125,17 +257,9 @@ static void prepare_action(int sig, struct kernel_action *a, uint64_t *old_mask)
     struct thread *t = thread_current();
     *a = actions[sig];
     *old_mask = t->blocked_signals;
-    t->blocked_signals |= (a->mask | (a->flags & SA_NODEFER ? 0 : BIT(sig))) & ~UNBLOCKABLE;
+    set_mask(t, t->blocked_signals | a->mask | (a->flags & SA_NODEFER ? 0 : BIT(sig)));
     if (a->flags & SA_RESETHAND)
         actions[sig].handler = NULL;
-}
-
-static siginfo_t info_of(struct thread *t, int sig)
-{
-    bool by_kill = atomic_load_explicit(&t->signals_by_kill, memory_order_relaxed) & BIT(sig);
-    siginfo_t info = {.si_signo = sig, .si_code = by_kill ? SI_USER : SI_TKILL};
-    info.si_pid = 1;
-    return info;
 }
 
 /* Calls the handler, on the alternate stack where it is wanted and not in use. */
@@ -158,22 +282,22 @@ bool signal_deliver(void)
 {
     struct thread *t = thread_current();
     bool restart = true;
+    siginfo_t info;
     int sig;
-    while ((sig = take(t))) {
+    while ((sig = take(t, ~t->blocked_signals, &info))) {
         if (is_ignored(sig))
             continue;
         if (actions[sig].handler == (void *)SIG_DFL)
             terminate(sig);
         struct kernel_action a;
         uint64_t old_mask;
-        siginfo_t info = info_of(t, sig);
         struct ucontext context = {0};
         prepare_action(sig, &a, &old_mask);
         memcpy(&context.uc_sigmask, &old_mask, sizeof(old_mask));
         call_handler(t, &a, sig, &info, &context);
         restart = restart && (a.flags & SA_RESTART);
         memcpy(&old_mask, &context.uc_sigmask, sizeof(old_mask)); /* a handler may change the mask it returns to */
-        t->blocked_signals = old_mask & ~UNBLOCKABLE;
+        set_mask(t, old_mask);
     }
     note(t);
     return restart;
@@ -201,10 +325,11 @@ static void save_registers(struct sigcontext *c, const struct trap_frame *f)
     c->err = f->error, c->trapno = f->vector;
 }
 
-/* Changes the frame so that leaving it enters the handler of sig. False when there is no stack to do it on. */
-static bool push_frame(struct trap_frame *f, int sig, int code, uint64_t address)
+/* Changes the frame so that leaving it enters the handler of the signal; address: of a fault. False when there is no stack to do it on. */
+static bool push_frame(struct trap_frame *f, const siginfo_t *info, uint64_t address)
 {
     struct thread *t = thread_current();
+    int sig = info->si_signo;
     struct app_thread *app = t->app;
     uint64_t sp = f->rsp - RED_ZONE;
     bool on_alt = app->alt_stack_size && f->rsp - app->alt_stack < app->alt_stack_size;
@@ -220,9 +345,7 @@ static bool push_frame(struct trap_frame *f, int sig, int code, uint64_t address
     prepare_action(sig, &a, &old_mask);
     memset(s, 0, sizeof(*s));
     s->return_address = (uint64_t)a.restorer;
-    s->info.si_signo = sig;
-    s->info.si_code = code;
-    s->info.si_addr = (void *)address;
+    s->info = *info;
     memcpy(&s->context.uc_sigmask, &old_mask, sizeof(old_mask));
     s->context.uc_stack.ss_sp = (void *)app->alt_stack;
     s->context.uc_stack.ss_size = app->alt_stack_size;
@@ -244,13 +367,18 @@ static bool push_frame(struct trap_frame *f, int sig, int code, uint64_t address
 void signal_preempted(struct trap_frame *f)
 {
     struct thread *t = thread_current();
+    siginfo_t info;
     int sig;
-    if (!t->app || symbol_is_kernel(f->rip)) /* the kernel finishes what it does; the system call's end delivers */
+    if (!t->app)
         return;
-    while ((sig = take(t))) {
+    if (symbol_is_kernel(f->rip)) { /* the kernel finishes what it does, and its end delivers in most system calls */
+        nudge_soon();
+        return;
+    }
+    while ((sig = take(t, ~t->blocked_signals, &info))) {
         if (is_ignored(sig))
             continue;
-        if (actions[sig].handler == (void *)SIG_DFL || !push_frame(f, sig, SI_TKILL, 0))
+        if (actions[sig].handler == (void *)SIG_DFL || !push_frame(f, &info, 0))
             terminate(sig);
         break; /* the next one when this handler's frame is left, or by the next preemption */
     }
@@ -263,7 +391,9 @@ void signal_fault(struct trap_frame *f, int sig, int code, uint64_t address)
     bool in_kernel = symbol_is_kernel(f->rip);
     bool handled = t->app && !in_kernel && !(t->blocked_signals & BIT(sig)) && actions[sig].handler != (void *)SIG_DFL &&
                    actions[sig].handler != (void *)SIG_IGN;
-    if (handled && push_frame(f, sig, code, address))
+    siginfo_t info = {.si_signo = sig, .si_code = code};
+    info.si_addr = (void *)address;
+    if (handled && push_frame(f, &info, address))
         return;
     report_printf("\n%s: killed by %s: %s at address %#lx%s\n", program_name(), signal_name(sig), trap_name(f->vector), address,
                   in_kernel ? " (in a system call)" : "");
@@ -294,14 +424,25 @@ _Noreturn void signal_return(struct ucontext *context)
     __builtin_unreachable();
 }
 
-/* POSIX: what is pending when its signal becomes ignored is discarded. */
-static void forget(int sig)
+static int forget_one(int sig, siginfo_t *info)
 {
     struct thread *t;
+    int taken = signal_pending_take(&process, BIT(sig), info);
     mutex_lock(&threads_lock);
     TAILQ_FOREACH(t, &all_threads, all_link)
-        atomic_fetch_and_explicit(&t->pending_signals, ~BIT(sig), memory_order_relaxed);
+        if (!taken && t->app)
+            taken = signal_pending_take(&t->app->signals, BIT(sig), info);
     mutex_unlock(&threads_lock);
+    return taken;
+}
+
+/* POSIX: what is pending when its signal becomes ignored is discarded. A timer goes on, so it is told, and that without threads_lock. */
+static void forget(int sig)
+{
+    siginfo_t info;
+    while (forget_one(sig, &info))
+        if (info.si_code == SI_TIMER)
+            posix_timer_taken(&info);
 }
 
 SYSCALL(rt_sigaction, 4, "sig, act, oldact, sigsetsize", SYSCALL_COMPLETE)
@@ -352,7 +493,7 @@ long sys_rt_sigpending(uint64_t *set, size_t size)
     struct thread *t = thread_current();
     if (size != 8)
         return -EINVAL;
-    *set = t->pending_signals & t->blocked_signals;
+    *set = pending(t) & t->blocked_signals;
     return 0;
 }
 
@@ -364,7 +505,7 @@ static long send_to(int tid, int sig)
     struct thread *t = thread_find(tid);
     bool found = t && t->app;
     if (found && sig)
-        post(t, sig, false);
+        (void)post(t, &t->app->signals, sig, SI_TKILL, NULL);
     mutex_unlock(&threads_lock);
     return found ? 0 : -ESRCH;
 }
@@ -374,33 +515,16 @@ long sys_tkill(int tid, int sig) { return send_to(tid, sig); }
 SYSCALL(tgkill, 3, "tgid, tid, sig", SYSCALL_COMPLETE)
 long sys_tgkill(int tgid, int tid, int sig) { return tgid == 1 ? send_to(tid, sig) : -ESRCH; }
 
-/* To any application thread that does not block the signal, else to the main thread, where it waits. */
-void signal_send_process(int sig)
-{
-    struct thread *t;
-    mutex_lock(&threads_lock);
-    struct thread *target = NULL;
-    TAILQ_FOREACH(t, &all_threads, all_link)
-        if (t->app && (!target || ((target->blocked_signals & BIT(sig)) && !(t->blocked_signals & BIT(sig)))))
-            target = t;
-    if (target)
-        post(target, sig, true);
-    mutex_unlock(&threads_lock);
-}
-
 /* To the process: the caller takes it if it does not block the signal. */
 SYSCALL(kill, 2, "pid, sig", SYSCALL_COMPLETE)
 long sys_kill(int pid, int sig)
 {
-    struct thread *self = thread_current();
     if (pid != 0 && pid != 1 && pid != -1)
         return -ESRCH;
     if (sig < 0 || sig > SIGNALS)
         return -EINVAL;
-    if (sig && !(self->blocked_signals & BIT(sig)))
-        post(self, sig, true);
-    else if (sig)
-        signal_send_process(sig);
+    if (sig)
+        (void)send_process(thread_current(), sig, SI_USER, NULL);
     return 0;
 }
 
@@ -447,35 +571,42 @@ long sys_pause(void)
     return sys_rt_sigsuspend(&mask, 8);
 }
 
-SYSCALL(rt_sigtimedwait, 4, "set, info, timeout, sigsetsize", SYSCALL_COMPLETE)
-long sys_rt_sigtimedwait(const uint64_t *set, siginfo_t *info, const struct timespec64 *timeout, size_t size)
+/* Until a signal of wanted is there or the deadline has come. The mask lets them in, so that they wake us; taking happens under it as well. */
+static long wait_for(struct thread *t, uint64_t wanted, uint64_t deadline, siginfo_t *info)
 {
-    struct thread *t = thread_current();
-    if (size != 8 || (timeout && !timespec_valid(timeout)))
-        return -EINVAL;
-    uint64_t deadline = timeout ? deadline_after(timespec_ns(timeout)) : TIME_NEVER, wanted = *set & ~UNBLOCKABLE;
-    uint64_t old = t->blocked_signals;
     for (;;) {
-        uint64_t got = atomic_load_explicit(&t->pending_signals, memory_order_acquire) & wanted;
-        if (got) {
-            int sig = __builtin_ctzll(got) + 1;
-            atomic_fetch_and_explicit(&t->pending_signals, ~BIT(sig), memory_order_acq_rel);
-            (void)signal_mask_swap(old);
-            if (info) {
-                *info = info_of(t, sig);
-            }
+        int sig = take(t, wanted, info);
+        if (sig)
             return sig;
-        }
-        (void)signal_mask_swap(old & ~wanted); /* so that they wake us */
-        long result = thread_interrupted() && !(ready(t) & wanted) ? -EINTR : clock_monotonic_ns() >= deadline ? -EAGAIN : 0;
-        if (result) {
-            (void)signal_mask_swap(old);
-            return result;
-        }
+        note(t);
+        if (thread_interrupted() && !(ready(t) & wanted))
+            return -EINTR;
+        if (clock_monotonic_ns() >= deadline)
+            return -EAGAIN;
         thread_wait_prepare();
         if (ready(t))
             thread_wait_cancel();
         else
             thread_wait_until(deadline);
     }
+}
+
+SYSCALL(rt_sigtimedwait, 4, "set, info, timeout, sigsetsize", SYSCALL_COMPLETE)
+long sys_rt_sigtimedwait(const uint64_t *set, siginfo_t *info, const struct timespec64 *timeout, size_t size)
+{
+    struct thread *t = thread_current();
+    siginfo_t got;
+    if (size != 8 || (timeout && !timespec_valid(timeout)))
+        return -EINVAL;
+    if (!user_range_ok(set, sizeof(*set)) || (info && !user_range_ok(info, sizeof(*info))))
+        return -EFAULT;
+    uint64_t deadline = timeout ? deadline_after(timespec_ns(timeout)) : TIME_NEVER, wanted = *set & ~UNBLOCKABLE;
+    t->app->waited_signals = wanted;
+    uint64_t old = signal_mask_swap(t->blocked_signals & ~wanted);
+    long result = wait_for(t, wanted, deadline, &got);
+    (void)signal_mask_swap(old);
+    t->app->waited_signals = 0;
+    if (result > 0 && info)
+        *info = got;
+    return result;
 }

@@ -3,10 +3,12 @@
 #include <arch/cpu.h>
 #include <asm/errno.h>
 #include <asm/prctl.h>
+#include <kernel/cpu_usage.h>
 #include <kernel/futex.h>
 #include <kernel/log.h>
 #include <kernel/panic.h>
 #include <kernel/program.h>
+#include <kernel/signal.h>
 #include <kernel/string.h>
 #include <kernel/syscall.h>
 #include <kernel/user.h>
@@ -50,6 +52,7 @@ long singlet_clone(unsigned long flags, void *stack, int *parent_tid, int *child
     *a = (struct app_thread){.start_rsp = (uint64_t)stack, .start_fn = fn, .start_arg = arg};
     if (flags & CLONE_CHILD_CLEARTID)
         a->clear_child_tid = child_tid;
+    signal_pending_init(&a->signals);
     t->app = a;
     t->fs_base = flags & CLONE_SETTLS ? tls : parent->fs_base;
     t->blocked_signals = parent->blocked_signals;
@@ -71,12 +74,13 @@ static void app_thread_end(int status)
     futex_exit_robust(a->robust_list, a->robust_list_size, t->tid);
     if (atomic_fetch_sub_explicit(&app_threads, 1, memory_order_acq_rel) == 1)
         program_exit(status & 0xff);
+    cpu_usage_retire(t); /* from here on nobody sends it a signal */
+    signal_thread_end(t, &a->signals);
     if (a->clear_child_tid) {
         /* release: the thread's writes come before its end is seen */
         atomic_store_explicit((_Atomic int *)a->clear_child_tid, 0, memory_order_release);
         futex_wake_address(a->clear_child_tid, 1);
     }
-    t->app = NULL;
     if (t->tid != 1)
         kfree(a);
 }
