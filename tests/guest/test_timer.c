@@ -441,6 +441,36 @@ static void intervals(void)
     equal(alarm(0), 100, "what was left");
 }
 
+static void set_wall_by(long seconds)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    t.tv_sec += seconds;
+    equal(clock_settime(CLOCK_REALTIME, &t), 0, "the wall clock is set by %ld s", seconds);
+}
+
+static void wall_steps(void)
+{
+    if (!on_singlet()) {
+        skip("the host's clock is not set");
+        return;
+    }
+    int id = create(CLOCK_REALTIME, SIGEV_SIGNAL, SIGRTMIN, 0, 0), relative = create(CLOCK_REALTIME, SIGEV_SIGNAL, SIGUSR1, 0, 0);
+    handle(SIGRTMIN);
+    set(id, TIMER_ABSTIME, clock_ns(CLOCK_REALTIME) + 1000000 * MS, 100000 * MS);
+    set(relative, 0, 1000000 * MS, 0);
+    signal(SIGUSR1, SIG_IGN);
+    set_wall_by(1001);
+    check(eventually(count == 1), "a time on the wall clock comes when that is set");
+    check(ns_of(get(id).it_value) <= 100000 * MS && ns_of(get(id).it_value) > 0, "its period goes on");
+    check(ns_of(get(relative).it_value) > 900000 * MS, "a length of time does not change");
+    set_wall_by(-1001);
+    check(ns_of(get(id).it_value) > 1000000 * MS, "set back, it comes later");
+    equal(count, 1, "and not again");
+    delete(id);
+    delete(relative);
+}
+
 #define MANY 500
 static void many(void)
 {
@@ -541,6 +571,7 @@ int main(void)
     run(cpu_timers);
     run(other_threads_cpu);
     run(intervals);
+    run(wall_steps);
     run(many);
     run(limit);
     run(churning);
