@@ -17,7 +17,7 @@ struct sleeper {
 static void clock_stepped(struct wall_watch *w)
 {
     struct sleeper *s = CONTAINER_OF(w, struct sleeper, watch);
-    atomic_store_explicit(&s->stepped, true, memory_order_relaxed); /* thread_wake publishes it */
+    atomic_store_explicit(&s->stepped, true, memory_order_seq_cst); /* before thread_wake looks at the state, which the sleeper sets before it looks here */
     thread_wake(s->thread);
 }
 
@@ -38,7 +38,7 @@ static int look_and_sleep(struct sleeper *s, const struct clock_ref *clock, uint
             thread_wait_cancel();
             return -EINTR;
         }
-        if (atomic_load_explicit(&s->stepped, memory_order_relaxed))
+        if (atomic_load_explicit(&s->stepped, memory_order_seq_cst))
             thread_wait_cancel();
         else
             thread_wait_until(look_at);

@@ -1,5 +1,5 @@
 /* Signals. Actions belong to the process, masks to threads; a pending signal is a thread's or the process's (signal_pending.c). One for the process is taken by the first thread that
-   does not block it: the sender wakes one such, and a thread that begins to block it, or ends, passes that on to another.
+   does not block it: the sender wakes one such, and a thread that begins to block it, or ends, passes that on to another (signal_send.c).
 
    Where a handler runs: a thread that signals itself, and a thread whose interruptible wait was ended by a signal, run it as a function call at the end of
    the system call (signal_deliver; the system call is a function call, so no register needs saving). A fault, and a thread that was preempted in application code, get a frame on
@@ -10,14 +10,12 @@
 #include <arch/cpu.h>
 #include <arch/trap_internal.h>
 #include <asm/errno.h>
-#include <arch/irq.h>
 #include <kernel/clock.h>
 #include <kernel/panic.h>
-#include <kernel/posix_timer.h>
 #include <kernel/program.h>
 #include <kernel/signal.h>
 #include <kernel/signal_fault.h>
-#include <kernel/signal_pending.h>
+#include <kernel/signal_internal.h>
 #include <kernel/string.h>
 #include <kernel/symbols.h>
 #include <kernel/syscall.h>
@@ -28,14 +26,9 @@
 #include <asm/ucontext.h>
 #include <mm/vm.h>
 #include <sched/internal.h>
-#include <sched/timer.h>
 #include <stdatomic.h>
 
-#define SIGNALS 64
-#define BIT(sig) (1ull << ((sig) - 1))
-#define UNBLOCKABLE (BIT(SIGKILL) | BIT(SIGSTOP))
 #define RED_ZONE 128
-#define NUDGE_NS (100 * NS_PER_US)
 
 struct kernel_action {
     void (*handler)(int, void *, void *);
@@ -59,7 +52,7 @@ static bool ignored_by_default(int sig)
            sig == SIGTTIN || sig == SIGTTOU;
 }
 
-static bool is_ignored(int sig)
+bool signal_is_ignored(int sig)
 {
     void *h = (void *)actions[sig].handler;
     return h == (void *)SIG_IGN || (h == (void *)SIG_DFL && ignored_by_default(sig));
@@ -73,191 +66,12 @@ static _Noreturn void terminate(int sig)
     program_exit(128 + sig);
 }
 
-static struct signal_pending process = {.queued = TAILQ_HEAD_INITIALIZER(process.queued)};
-
-static uint64_t pending(const struct thread *t)
-{
-    return atomic_load_explicit(&t->app->signals.any, memory_order_acquire) | atomic_load_explicit(&process.any, memory_order_acquire);
-}
-
-static uint64_t ready(const struct thread *t) { return t->app ? pending(t) & ~t->blocked_signals : 0; }
-
-/* After the caller's mask or pending signals changed. The flag goes down before the look, which a signal that comes meanwhile puts up again; and with
-   sequential consistency, so that the new mask is visible to a sender whose signal the look misses. */
-static void note(struct thread *t)
-{
-    atomic_store_explicit(&t->interrupted, false, memory_order_seq_cst);
-    if (ready(t))
-        atomic_store_explicit(&t->interrupted, true, memory_order_release);
-}
-
-bool thread_interrupted(void)
-{
-    struct thread *t = thread_current();
-    return atomic_load_explicit(&t->interrupted, memory_order_relaxed) && ready(t);
-}
-
-/* A thread that was preempted inside a system call which does not end by looking at signals would go on in the application with one pending until it is preempted again, which may be never.
-   So a timer of its CPU preempts it soon, until it is found in the application's code. */
-static struct timer nudges[PERCPU_MAX]; /* each its CPU's, interrupts off */
-
-static void nudge(struct timer *timer)
-{
-    struct percpu *p = percpu();
-    if (!atomic_load_explicit(&p->current->interrupted, memory_order_relaxed))
-        return;
-    p->need_resched = 1;
-    timer_arm(timer, clock_monotonic_ns() + NUDGE_NS);
-}
-
-static void nudge_soon(void)
-{
-    uint64_t flags = irq_save();
-    struct timer *timer = &nudges[percpu()->id];
-    timer->fn = nudge;
-    timer_arm(timer, clock_monotonic_ns() + NUDGE_NS);
-    irq_restore(flags);
-}
-
-/* A signal that t does not block is pending: it ends t's wait and is acted on at the end of its system call, or when it is preempted. */
-static void interrupt(struct thread *t)
-{
-    atomic_store_explicit(&t->interrupted, true, memory_order_release);
-    if (t == thread_current())
-        return;
-    thread_wake(t);
-    nudge_soon();
-}
-
-/* As on Linux an ignored signal is not even pending, unless it is blocked: it may have another action when it no longer is. */
-static bool dropped(const struct thread *t, int sig)
-{
-    return is_ignored(sig) && !((t->blocked_signals | t->app->waited_signals) & BIT(sig));
-}
-
-/* Makes sig pending for t, the caller or one found under threads_lock: q, or if that is NULL a plain one with this code. False: it is ignored. */
-static bool post(struct thread *t, struct signal_pending *to, int sig, int code, struct queued_signal *q)
-{
-    if (dropped(t, sig))
-        return false;
-    if (q)
-        signal_pending_queue(to, q);
-    else
-        signal_pending_add(to, sig, code);
-    if (!(t->blocked_signals & BIT(sig)))
-        interrupt(t);
-    return true;
-}
-
-void signal_send_self(int sig)
-{
-    struct thread *t = thread_current();
-    if (t->app)
-        (void)post(t, &t->app->signals, sig, SI_USER, NULL);
-}
-
-/* A thread other than t which does not block sig; t, or if that is NULL the first one, when all do. With threads_lock held. */
-static struct thread *receiver(struct thread *t, int sig)
-{
-    struct thread *other;
-    if (t && !(t->blocked_signals & BIT(sig)))
-        return t;
-    TAILQ_FOREACH(other, &all_threads, all_link) {
-        if (!other->app)
-            continue;
-        if (!(other->blocked_signals & BIT(sig)))
-            return other;
-        t = t ? t : other;
-    }
-    return t;
-}
-
-static bool send_process(struct thread *preferred, int sig, int code, struct queued_signal *q)
-{
-    bool sent = false;
-    mutex_lock(&threads_lock);
-    struct thread *t = receiver(preferred, sig);
-    if (t)
-        sent = post(t, &process, sig, code, q);
-    mutex_unlock(&threads_lock);
-    return sent;
-}
-
-void signal_send_process(int sig) { (void)send_process(NULL, sig, SI_KERNEL, NULL); }
-
-int signal_send_queued(struct queued_signal *q, int tid)
-{
-    int sig = q->info.si_signo;
-    if (!tid)
-        return send_process(NULL, sig, 0, q);
-    mutex_lock(&threads_lock);
-    struct thread *t = thread_find(tid);
-    int sent = t && t->app ? post(t, &t->app->signals, sig, 0, q) : -ESRCH;
-    mutex_unlock(&threads_lock);
-    return sent;
-}
-
-/* The caller does not take these signals of the process (any more): threads that do are told. */
-static void pass_on(uint64_t set)
-{
-    struct thread *self = thread_current(), *t;
-    set &= atomic_load_explicit(&process.any, memory_order_acquire);
-    if (likely(!set))
-        return;
-    mutex_lock(&threads_lock);
-    TAILQ_FOREACH(t, &all_threads, all_link) {
-        if (t == self || !t->app || !(set & ~t->blocked_signals))
-            continue;
-        interrupt(t);
-        set &= t->blocked_signals;
-    }
-    mutex_unlock(&threads_lock);
-}
-
-/* Changes the caller's mask. */
-static void set_mask(struct thread *t, uint64_t mask)
-{
-    uint64_t newly = mask & ~t->blocked_signals;
-    t->blocked_signals = mask & ~UNBLOCKABLE;
-    note(t);
-    pass_on(newly);
-}
-
-uint64_t signal_mask_swap(uint64_t mask)
-{
-    struct thread *t = thread_current();
-    uint64_t old = t->blocked_signals;
-    set_mask(t, mask);
-    return old;
-}
-
-/* Takes a signal of set from those of the thread, then from those of the process: its number, or 0. A timer hears that its signal was taken. */
-static int take(struct thread *t, uint64_t set, siginfo_t *info)
-{
-    int sig = signal_pending_take(&t->app->signals, set, info);
-    if (!sig)
-        sig = signal_pending_take(&process, set, info);
-    if (sig && info->si_code == SI_TIMER)
-        posix_timer_taken(info);
-    return sig;
-}
-
-void signal_thread_end(struct thread *t, struct signal_pending *left)
-{
-    siginfo_t info;
-    int sig;
-    pass_on(~t->blocked_signals);
-    while ((sig = signal_pending_take(left, UINT64_MAX, &info)))
-        if (info.si_code == SI_TIMER)
-            posix_timer_taken(&info);
-}
-
 static void prepare_action(int sig, struct kernel_action *a, uint64_t *old_mask)
 {
     struct thread *t = thread_current();
     *a = actions[sig];
     *old_mask = t->blocked_signals;
-    set_mask(t, t->blocked_signals | a->mask | (a->flags & SA_NODEFER ? 0 : BIT(sig)));
+    signal_set_mask(t, t->blocked_signals | a->mask | (a->flags & SA_NODEFER ? 0 : BIT(sig)));
     if (a->flags & SA_RESETHAND)
         actions[sig].handler = NULL;
 }
@@ -284,8 +98,8 @@ bool signal_deliver(void)
     bool restart = true;
     siginfo_t info;
     int sig;
-    while ((sig = take(t, ~t->blocked_signals, &info))) {
-        if (is_ignored(sig))
+    while ((sig = signal_take(t, ~t->blocked_signals, &info))) {
+        if (signal_is_ignored(sig))
             continue;
         if (actions[sig].handler == (void *)SIG_DFL)
             terminate(sig);
@@ -297,9 +111,9 @@ bool signal_deliver(void)
         call_handler(t, &a, sig, &info, &context);
         restart = restart && (a.flags & SA_RESTART);
         memcpy(&old_mask, &context.uc_sigmask, sizeof(old_mask)); /* a handler may change the mask it returns to */
-        set_mask(t, old_mask);
+        signal_set_mask(t, old_mask);
     }
-    note(t);
+    signal_note(t);
     return restart;
 }
 
@@ -372,17 +186,17 @@ void signal_preempted(struct trap_frame *f)
     if (!t->app)
         return;
     if (symbol_is_kernel(f->rip)) { /* the kernel finishes what it does, and its end delivers in most system calls */
-        nudge_soon();
+        signal_nudge();
         return;
     }
-    while ((sig = take(t, ~t->blocked_signals, &info))) {
-        if (is_ignored(sig))
+    while ((sig = signal_take(t, ~t->blocked_signals, &info))) {
+        if (signal_is_ignored(sig))
             continue;
         if (actions[sig].handler == (void *)SIG_DFL || !push_frame(f, &info, 0))
             terminate(sig);
         break; /* the next one when this handler's frame is left, or by the next preemption */
     }
-    note(t);
+    signal_note(t);
 }
 
 void signal_fault(struct trap_frame *f, int sig, int code, uint64_t address)
@@ -424,27 +238,6 @@ _Noreturn void signal_return(struct ucontext *context)
     __builtin_unreachable();
 }
 
-static int forget_one(int sig, siginfo_t *info)
-{
-    struct thread *t;
-    int taken = signal_pending_take(&process, BIT(sig), info);
-    mutex_lock(&threads_lock);
-    TAILQ_FOREACH(t, &all_threads, all_link)
-        if (!taken && t->app)
-            taken = signal_pending_take(&t->app->signals, BIT(sig), info);
-    mutex_unlock(&threads_lock);
-    return taken;
-}
-
-/* POSIX: what is pending when its signal becomes ignored is discarded. A timer goes on, so it is told, and that without threads_lock. */
-static void forget(int sig)
-{
-    siginfo_t info;
-    while (forget_one(sig, &info))
-        if (info.si_code == SI_TIMER)
-            posix_timer_taken(&info);
-}
-
 SYSCALL(rt_sigaction, 4, "sig, act, oldact, sigsetsize", SYSCALL_COMPLETE)
 long sys_rt_sigaction(int sig, const struct kernel_action *act, struct kernel_action *old, size_t size)
 {
@@ -457,8 +250,8 @@ long sys_rt_sigaction(int sig, const struct kernel_action *act, struct kernel_ac
     if (act)
         actions[sig] = *act;
     mutex_unlock(&actions_lock);
-    if (act && is_ignored(sig))
-        forget(sig);
+    if (act && signal_is_ignored(sig))
+        signal_forget(sig);
     if (old)
         *old = was;
     return 0;
@@ -484,47 +277,6 @@ long sys_rt_sigprocmask(int how, const uint64_t *set, uint64_t *old, size_t size
     }
     if (old)
         *old = was;
-    return 0;
-}
-
-SYSCALL(rt_sigpending, 2, "set, sigsetsize", SYSCALL_COMPLETE)
-long sys_rt_sigpending(uint64_t *set, size_t size)
-{
-    struct thread *t = thread_current();
-    if (size != 8)
-        return -EINVAL;
-    *set = pending(t) & t->blocked_signals;
-    return 0;
-}
-
-static long send_to(int tid, int sig)
-{
-    if (sig < 0 || sig > SIGNALS)
-        return -EINVAL;
-    mutex_lock(&threads_lock);
-    struct thread *t = thread_find(tid);
-    bool found = t && t->app;
-    if (found && sig)
-        (void)post(t, &t->app->signals, sig, SI_TKILL, NULL);
-    mutex_unlock(&threads_lock);
-    return found ? 0 : -ESRCH;
-}
-
-SYSCALL(tkill, 2, "tid, sig", SYSCALL_COMPLETE)
-long sys_tkill(int tid, int sig) { return send_to(tid, sig); }
-SYSCALL(tgkill, 3, "tgid, tid, sig", SYSCALL_COMPLETE)
-long sys_tgkill(int tgid, int tid, int sig) { return tgid == 1 ? send_to(tid, sig) : -ESRCH; }
-
-/* To the process: the caller takes it if it does not block the signal. */
-SYSCALL(kill, 2, "pid, sig", SYSCALL_COMPLETE)
-long sys_kill(int pid, int sig)
-{
-    if (pid != 0 && pid != 1 && pid != -1)
-        return -ESRCH;
-    if (sig < 0 || sig > SIGNALS)
-        return -EINVAL;
-    if (sig)
-        (void)send_process(thread_current(), sig, SI_USER, NULL);
     return 0;
 }
 
@@ -575,16 +327,16 @@ long sys_pause(void)
 static long wait_for(struct thread *t, uint64_t wanted, uint64_t deadline, siginfo_t *info)
 {
     for (;;) {
-        int sig = take(t, wanted, info);
+        int sig = signal_take(t, wanted, info);
         if (sig)
             return sig;
-        note(t);
-        if (thread_interrupted() && !(ready(t) & wanted))
+        signal_note(t);
+        if (thread_interrupted() && !(signal_ready(t) & wanted))
             return -EINTR;
         if (clock_monotonic_ns() >= deadline)
             return -EAGAIN;
         thread_wait_prepare();
-        if (ready(t))
+        if (signal_ready(t))
             thread_wait_cancel();
         else
             thread_wait_until(deadline);

@@ -42,11 +42,13 @@ void soft_timer_sync(struct soft_timer *t) {}
 #include "host/host.h"
 #include "tap.h"
 
+unsigned alarm(unsigned seconds);
+
 static uint64_t rng;
 static uint64_t rnd(uint64_t below)
 {
     rng = rng * 6364136223846793005u + 1442695040888963407u;
-    return (rng >> 20) % below;
+    return (rng >> 24) % below;
 }
 
 static void test_arithmetic(void)
@@ -209,6 +211,7 @@ static void test_ids(void)
 int main(void)
 {
     struct thread *host_thread = percpu()->current;
+    alarm(100);
     rng = host_seed();
     self.tid = 1;
     percpu()->current = &self;
