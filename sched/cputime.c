@@ -1,11 +1,15 @@
-/* CPU time of a thread: what it was charged for (cpu_time_ns, by account() in thread.c at each switch), and while it runs, the time since then.
+/* CPU time of a thread: what it was charged for (cpu_time_ns, by account() in thread.c at each
+   switch), and while it runs, the time since then.
 
-   A thread that asks for its own time keeps its CPU meanwhile, so nothing moves. The same goes for another thread of the asker's CPU, which does not run then.
-   The fields of a thread on another CPU change under the reader: it reads them again after the clock, and starts over if the thread was charged or went on or off its
-   CPU in between. That is as often as the thread is switched, and no loop that waits for anybody.
+   A thread that asks for its own time keeps its CPU meanwhile, so nothing moves. The same goes for
+   another thread of the asker's CPU, which does not run then. The fields of a thread on another CPU
+   change under the reader: it reads them again after the clock, and starts over if the thread was
+   charged or went on or off its CPU in between. That is as often as the thread is switched, and no
+   loop that waits for anybody.
 
-   What is left is the instant between the two stores of account(), slice_start_ns and then cpu_time_ns: a reader whose both readings fall into it finds one slice too
-   little. Ending that takes one word that holds both. */
+   What is left is the instant between the two stores of account(), slice_start_ns and then
+   cpu_time_ns: a reader whose both readings fall into it finds one slice too little. Ending that
+   takes one word that holds both. */
 #include <arch/percpu.h>
 #include <kernel/clock.h>
 #include <sched/cputime.h>
@@ -17,15 +21,19 @@ struct reading {
     bool running;
 };
 
-/* The owner's stores are plain ones of aligned words; this order of loads, with a CPU that keeps the order of stores, never counts a slice twice:
-   a reader that sees the new charge sees the new start as well. */
+/* The owner's stores are plain ones of aligned words; this order of loads, with a CPU that keeps
+   the order of stores, never counts a slice twice: a reader that sees the new charge sees the new
+   start as well. */
 static struct reading read_once(const struct thread *t)
 {
     struct reading r;
-    r.charged = atomic_load_explicit((const _Atomic uint64_t *)&t->cpu_time_ns, memory_order_acquire);
-    r.since = atomic_load_explicit((const _Atomic uint64_t *)&t->slice_start_ns, memory_order_acquire);
+    r.charged =
+        atomic_load_explicit((const _Atomic uint64_t *)&t->cpu_time_ns, memory_order_acquire);
+    r.since =
+        atomic_load_explicit((const _Atomic uint64_t *)&t->slice_start_ns, memory_order_acquire);
     int cpu = atomic_load_explicit((const _Atomic int *)&t->cpu, memory_order_relaxed);
-    r.running = atomic_load_explicit((struct thread *_Atomic *)&percpu_table[cpu]->current, memory_order_acquire) == t;
+    r.running = atomic_load_explicit((struct thread * _Atomic *)&percpu_table[cpu]->current,
+                                     memory_order_acquire) == t;
     return r;
 }
 

@@ -15,7 +15,8 @@ struct cpu_usage {
 struct cpu_usage cpu_usage_self(void);
 /* Of all threads of the application, those that have ended among them. Sleeps. */
 struct cpu_usage cpu_usage_process(void);
-/* t, the caller, stops being a thread of the application (t->app becomes NULL); what it used stays counted. Sleeps. */
+/* t, the caller, stops being a thread of the application (t->app becomes NULL); what it used stays
+ * counted. Sleeps. */
 void cpu_usage_retire(struct thread *t);
 
 #endif

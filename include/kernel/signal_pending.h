@@ -6,17 +6,19 @@
 #include <linux/signal.h>
 #include <sys/queue.h>
 
-/* A signal with information of its own that was made ready beforehand, so that sending it needs no memory: a timer's. Zero-initialise it. */
+/* A signal with information of its own that was made ready beforehand, so that sending it needs no
+ * memory: a timer's. Zero-initialise it. */
 struct queued_signal {
-    siginfo_t info;                   /* constant while it is pending; si_signo is the signal */
-    struct signal_pending *on;        /* where it is pending; NULL: nowhere. Private, as the next */
+    siginfo_t info;            /* constant while it is pending; si_signo is the signal */
+    struct signal_pending *on; /* where it is pending; NULL: nowhere. Private, as the next */
     TAILQ_ENTRY(queued_signal) link;
 };
 TAILQ_HEAD(queued_signals, queued_signal);
 
-/* The plain ones are bits, one of each number, as POSIX allows, with where they came from. All but the first field is protected by one mutex in signal_pending.c. */
+/* The plain ones are bits, one of each number, as POSIX allows, with where they came from. All but
+ * the first field is protected by one mutex in signal_pending.c. */
 struct signal_pending {
-    _Atomic uint64_t any;         /* what there is of both kinds; may be read without the mutex */
+    _Atomic uint64_t any; /* what there is of both kinds; may be read without the mutex */
     uint64_t plain;
     uint64_t by_user, by_kernel;  /* si_code of the plain ones: SI_USER, SI_KERNEL; else SI_TKILL */
     struct queued_signals queued; /* in order of arrival */

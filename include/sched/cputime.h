@@ -6,8 +6,9 @@
 
 struct thread;
 
-/* Nanoseconds that t has run so far, up to this instant if it runs now. Any thread that cannot go away meanwhile: the caller itself, or another under
-   threads_lock. Does not sleep, takes no lock. */
+/* Nanoseconds that t has run so far, up to this instant if it runs now. Any thread that cannot go
+   away meanwhile: the caller itself, or another under threads_lock. Does not sleep, takes no lock.
+ */
 uint64_t thread_cpu_time_ns(const struct thread *t);
 
 #endif

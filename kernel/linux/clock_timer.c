@@ -1,4 +1,5 @@
-/* Interval timers on any clock. One that waits for a time on the wall clock is watched: when that clock is set, the soft timer fires, nothing has expired or something has, and it is armed for
+/* Interval timers on any clock. One that waits for a time on the wall clock is watched: when that
+   clock is set, the soft timer fires, nothing has expired or something has, and it is armed for
    where the time lies now. */
 #include <kernel/clock.h>
 #include <kernel/clock_timer.h>
@@ -29,10 +30,12 @@ uint64_t interval_advance(uint64_t *next_ns, uint64_t period_ns, uint64_t now_ns
 }
 
 /* A relative time on the wall clock is a length of time: setting the clock does not touch it. */
-int clock_timer_set(struct clock_timer *t, const struct clock_ref *clock, uint64_t value_ns, uint64_t period_ns, bool absolute)
+int clock_timer_set(struct clock_timer *t, const struct clock_ref *clock, uint64_t value_ns,
+                    uint64_t period_ns, bool absolute)
 {
     uint64_t now = 0;
-    t->clock = clock->kind == CLOCK_OF_WALL && !absolute ? (struct clock_ref){CLOCK_OF_BOOT, 0} : *clock;
+    t->clock =
+        clock->kind == CLOCK_OF_WALL && !absolute ? (struct clock_ref){CLOCK_OF_BOOT, 0} : *clock;
     t->patience = (struct clock_patience){0};
     int err = clock_now(&t->clock, &now);
     if (err)

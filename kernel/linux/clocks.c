@@ -1,12 +1,14 @@
 /* Clock ids, their clocks, and what setting the wall clock means for those who wait.
 
-   Dynamic ids of CPU clocks, as the C libraries make them: bits 0 and 1 say which time (user and system together, user, scheduler's: one time here, for a program has no
-   system time of its own in one address space; 3 is a clock behind a descriptor, which nobody has), bit 2 a thread's, and the rest is the complement of the thread id or process id, 0 for the
-   caller's. */
+   Dynamic ids of CPU clocks, as the C libraries make them: bits 0 and 1 say which time (user and
+   system together, user, scheduler's: one time here, for a program has no system time of its own in
+   one address space; 3 is a clock behind a descriptor, which nobody has), bit 2 a thread's, and the
+   rest is the complement of the thread id or process id, 0 for the caller's. */
 #include <asm/errno.h>
 #include <kernel/clock.h>
 #include <kernel/clocks.h>
 #include <kernel/cpu_usage.h>
+#include <kernel/program.h>
 #include <linux/time.h>
 #include <sched/cputime.h>
 #include <sched/internal.h>
@@ -20,15 +22,6 @@
 
 static LIST_HEAD(, wall_watch) watches = LIST_HEAD_INITIALIZER(watches); /* wall_lock */
 static struct mutex wall_lock = MUTEX_INIT;
-
-static bool app_thread_exists(int tid)
-{
-    mutex_lock(&threads_lock);
-    struct thread *t = thread_find(tid);
-    bool found = t && t->app;
-    mutex_unlock(&threads_lock);
-    return found;
-}
 
 static int resolve_dynamic(int id, struct clock_ref *clock)
 {
@@ -46,12 +39,17 @@ static int resolve_dynamic(int id, struct clock_ref *clock)
 int clock_resolve(int id, struct clock_ref *clock)
 {
     switch (id) {
-    case CLOCK_REALTIME: case CLOCK_REALTIME_COARSE: case CLOCK_TAI: *clock = (struct clock_ref){CLOCK_OF_WALL, 0}; return 0;
-    case CLOCK_MONOTONIC: case CLOCK_MONOTONIC_COARSE: case CLOCK_MONOTONIC_RAW: case CLOCK_BOOTTIME:
-        *clock = (struct clock_ref){CLOCK_OF_BOOT, 0};
-        return 0;
+    case CLOCK_REALTIME:
+    case CLOCK_REALTIME_COARSE:
+    case CLOCK_TAI: *clock = (struct clock_ref){CLOCK_OF_WALL, 0}; return 0;
+    case CLOCK_MONOTONIC:
+    case CLOCK_MONOTONIC_COARSE:
+    case CLOCK_MONOTONIC_RAW:
+    case CLOCK_BOOTTIME: *clock = (struct clock_ref){CLOCK_OF_BOOT, 0}; return 0;
     case CLOCK_PROCESS_CPUTIME_ID: *clock = (struct clock_ref){CLOCK_OF_PROCESS, 0}; return 0;
-    case CLOCK_THREAD_CPUTIME_ID: *clock = (struct clock_ref){CLOCK_OF_THREAD, thread_current()->tid}; return 0;
+    case CLOCK_THREAD_CPUTIME_ID:
+        *clock = (struct clock_ref){CLOCK_OF_THREAD, thread_current()->tid};
+        return 0;
     default: return id < 0 ? resolve_dynamic(id, clock) : -EINVAL;
     }
 }
@@ -92,7 +90,8 @@ static uint64_t later(uint64_t ns)
     return ns > UINT64_MAX - now ? UINT64_MAX : now + ns;
 }
 
-uint64_t clock_look_at(const struct clock_ref *clock, uint64_t now_ns, uint64_t target_ns, struct clock_patience *p)
+uint64_t clock_look_at(const struct clock_ref *clock, uint64_t now_ns, uint64_t target_ns,
+                       struct clock_patience *p)
 {
     uint64_t left = target_ns > now_ns ? target_ns - now_ns : 0;
     if (clock->kind == CLOCK_OF_BOOT)
@@ -102,7 +101,8 @@ uint64_t clock_look_at(const struct clock_ref *clock, uint64_t now_ns, uint64_t 
     bool moved = now_ns - p->seen_ns >= p->step_ns / 4;
     p->step_ns = moved ? LOOK_MIN_NS : MIN(p->step_ns * 2, LOOK_MAX_NS);
     p->seen_ns = now_ns;
-    unsigned cpus = clock->kind == CLOCK_OF_PROCESS ? percpu_count : 1; /* as many threads may run at a time */
+    unsigned cpus =
+        clock->kind == CLOCK_OF_PROCESS ? percpu_count : 1; /* as many threads may run at a time */
     return later(MAX(left / cpus, p->step_ns));
 }
 
@@ -133,6 +133,6 @@ void wall_set(uint64_t realtime_ns)
     mutex_lock(&wall_lock);
     clock_set_realtime_ns(realtime_ns);
     LIST_FOREACH(w, &watches, link)
-        w->stepped(w);
+    w->stepped(w);
     mutex_unlock(&wall_lock);
 }

@@ -1,5 +1,6 @@
-/* What the application used of the CPUs: the sum over its living threads, and what those left behind that have ended. Both change together under threads_lock,
-   so that the process's CPU time never goes back when a thread ends. */
+/* What the application used of the CPUs: the sum over its living threads, and what those left
+   behind that have ended. Both change together under threads_lock, so that the process's CPU time
+   never goes back when a thread ends. */
 #include <kernel/cpu_usage.h>
 #include <kernel/compiler.h>
 #include <sched/cputime.h>
@@ -7,7 +8,8 @@
 
 static struct cpu_usage ended; /* threads_lock */
 
-/* A thread's preemptions count interruptions, some of which changed nothing, so they are no more than its switches. */
+/* A thread's preemptions count interruptions, some of which changed nothing, so they are no more
+ * than its switches. */
 static void add(struct cpu_usage *u, const struct thread *t)
 {
     uint64_t involuntary = MIN(t->preemptions, t->switches);
@@ -29,8 +31,8 @@ struct cpu_usage cpu_usage_process(void)
     mutex_lock(&threads_lock);
     struct cpu_usage u = ended;
     TAILQ_FOREACH(t, &all_threads, all_link)
-        if (t->app)
-            add(&u, t);
+    if (t->app)
+        add(&u, t);
     mutex_unlock(&threads_lock);
     return u;
 }

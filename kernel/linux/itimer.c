@@ -1,5 +1,6 @@
-/* Interval timers: ITIMER_REAL and alarm send SIGALRM to the process, ITIMER_VIRTUAL SIGVTALRM and ITIMER_PROF SIGPROF. The last two count the same CPU time, the process's: a
-   program in the kernel's address space has no system time of its own. */
+/* Interval timers: ITIMER_REAL and alarm send SIGALRM to the process, ITIMER_VIRTUAL SIGVTALRM and
+   ITIMER_PROF SIGPROF. The last two count the same CPU time, the process's: a program in the
+   kernel's address space has no system time of its own. */
 #include <asm/errno.h>
 #include <kernel/clock_timer.h>
 #include <kernel/posix_timer.h>
@@ -11,7 +12,8 @@
 #include <linux/time.h>
 #include <sched/mutex.h>
 
-#define FIRE_MIN_NS (100 * NS_PER_US) /* between two signals: a shorter interval would do nothing but fire */
+/* Between two signals: a shorter interval would do nothing but fire. */
+#define FIRE_MIN_NS (100 * NS_PER_US)
 
 struct itimerval64 {
     struct timeval64 interval, value;
@@ -19,8 +21,10 @@ struct itimerval64 {
 
 static void fired(struct soft_timer *soft);
 
-#define ITIMER(clock_kind, sig_)                                                                                       \
-    {.clock = {clock_kind, 0}, .sig = sig_, .timer.timer.fn = fired}
+#define ITIMER(clock_kind, sig_)                                                                   \
+    {                                                                                              \
+        .clock = {clock_kind, 0}, .sig = sig_, .timer.timer.fn = fired                             \
+    }
 static struct itimer {
     struct clock_ref clock; /* constant, as sig */
     int sig;
@@ -53,9 +57,15 @@ void itimers_end(void)
     mutex_unlock(&lock);
 }
 
-static bool valid(const struct timeval64 *t) { return t->sec >= 0 && t->usec >= 0 && t->usec < 1000000; }
+static bool valid(const struct timeval64 *t)
+{
+    return t->sec >= 0 && t->usec >= 0 && t->usec < 1000000;
+}
 
-static uint64_t to_ns(const struct timeval64 *t) { return timespec_ns(&(struct timespec64){t->sec, t->usec * 1000}); }
+static uint64_t to_ns(const struct timeval64 *t)
+{
+    return timespec_ns(&(struct timespec64){t->sec, t->usec * 1000});
+}
 
 /* Rounded up: what is left of a running timer is never 0. */
 static struct timeval64 of_ns(uint64_t ns)
@@ -114,6 +124,7 @@ long sys_getitimer(int which, struct itimerval64 *value)
 SYSCALL(alarm, 1, "seconds", SYSCALL_COMPLETE)
 long sys_alarm(unsigned seconds)
 {
-    struct itimerval64 was = set(&itimers[ITIMER_REAL], &(struct itimerval64){.value = {seconds, 0}});
+    struct itimerval64 was =
+        set(&itimers[ITIMER_REAL], &(struct itimerval64){.value = {seconds, 0}});
     return was.value.sec + ((!was.value.sec && was.value.usec) || was.value.usec >= 500000);
 }

@@ -1,4 +1,5 @@
-/* Sleeping on any clock that moves by itself or by the process's work. Setting the wall clock wakes those who sleep until a time on it, and they look again. */
+/* Sleeping on any clock that moves by itself or by the process's work. Setting the wall clock wakes
+ * those who sleep until a time on it, and they look again. */
 #include <asm/errno.h>
 #include <kernel/clocks.h>
 #include <kernel/syscall.h>
@@ -17,19 +18,24 @@ struct sleeper {
 static void clock_stepped(struct wall_watch *w)
 {
     struct sleeper *s = CONTAINER_OF(w, struct sleeper, watch);
-    atomic_store_explicit(&s->stepped, true, memory_order_seq_cst); /* before thread_wake looks at the state, which the sleeper sets before it looks here */
+    atomic_store_explicit(&s->stepped, true,
+                          memory_order_seq_cst); /* before thread_wake looks at the state, which the
+                                                    sleeper sets before it looks here */
     thread_wake(s->thread);
 }
 
 /* The clock is read before the wait is prepared, because reading one may take a mutex. */
-static int look_and_sleep(struct sleeper *s, const struct clock_ref *clock, uint64_t until, uint64_t *left)
+static int look_and_sleep(struct sleeper *s, const struct clock_ref *clock, uint64_t until,
+                          uint64_t *left)
 {
     struct clock_patience patience = {0};
     for (;;) {
         uint64_t now;
-        atomic_store_explicit(&s->stepped, false, memory_order_seq_cst); /* before the clock is read */
+        atomic_store_explicit(&s->stepped, false,
+                              memory_order_seq_cst); /* before the clock is read */
         *left = 0;
-        if (clock_now(clock, &now) || now >= until) /* a clock whose thread has ended comes no further */
+        if (clock_now(clock, &now) ||
+            now >= until) /* a clock whose thread has ended comes no further */
             return 0;
         *left = until - now;
         uint64_t look_at = clock_look_at(clock, now, until, &patience);
@@ -56,7 +62,8 @@ static int sleep_until(const struct clock_ref *clock, uint64_t until, uint64_t *
     return r;
 }
 
-/* What to sleep on: a length of wall time does not change when the clock is set. -EINVAL for the caller's own CPU clock, which would stand still. */
+/* What to sleep on: a length of wall time does not change when the clock is set. -EINVAL for the
+ * caller's own CPU clock, which would stand still. */
 static int sleep_clock(int id, bool absolute, struct clock_ref *clock)
 {
     int err = clock_resolve(id, clock);
@@ -70,7 +77,8 @@ static int sleep_clock(int id, bool absolute, struct clock_ref *clock)
 }
 
 SYSCALL(clock_nanosleep, 4, "clock, flags, request, remain", SYSCALL_COMPLETE)
-long sys_clock_nanosleep(int id, int flags, const struct timespec64 *request, struct timespec64 *remain)
+long sys_clock_nanosleep(int id, int flags, const struct timespec64 *request,
+                         struct timespec64 *remain)
 {
     struct clock_ref clock;
     bool absolute = flags & TIMER_ABSTIME;
@@ -78,9 +86,11 @@ long sys_clock_nanosleep(int id, int flags, const struct timespec64 *request, st
     int err = sleep_clock(id, absolute, &clock);
     if (err)
         return err;
-    if (!user_range_ok(request, sizeof(*request)) || (!absolute && remain && !user_range_ok(remain, sizeof(*remain))))
+    if (!user_range_ok(request, sizeof(*request)) ||
+        (!absolute && remain && !user_range_ok(remain, sizeof(*remain))))
         return -EFAULT;
-    if (!timespec_valid(request) || (clock.kind == CLOCK_OF_THREAD && clock.tid == thread_id(thread_current())))
+    if (!timespec_valid(request) ||
+        (clock.kind == CLOCK_OF_THREAD && clock.tid == thread_id(thread_current())))
         return -EINVAL;
     if (!absolute && clock_now(&clock, &now))
         return -EINVAL;

@@ -1,10 +1,15 @@
-/* timer_create(2) and its family. Each timer has one signal made ready beforehand. When it expires the signal becomes pending and the timer rests; when the signal is taken, the expirations that passed meanwhile are
-   its overrun, and the timer goes on. So a program that does not take signals costs nothing, and none is lost. A periodic timer whose signal is ignored looks at the clock once a
-   millisecond at most.
+/* timer_create(2) and its family. Each timer has one signal made ready beforehand. When it expires
+   the signal becomes pending and the timer rests; when the signal is taken, the expirations that
+   passed meanwhile are its overrun, and the timer goes on. So a program that does not take signals
+   costs nothing, and none is lost. A periodic timer whose signal is ignored looks at the clock once
+   a millisecond at most.
 
-   Limits: TIMERS_MAX timers (EAGAIN). SIGEV_THREAD is the C library's, to the kernel it is SIGEV_SIGNAL, as on Linux. A signal that is pending when its timer is set anew or deleted is withdrawn. */
+   Limits: TIMERS_MAX timers (EAGAIN). SIGEV_THREAD is the C library's, to the kernel it is
+   SIGEV_SIGNAL, as on Linux. A signal that is pending when its timer is set anew or deleted is
+   withdrawn. */
 #include <kernel/clock_timer.h>
 #include <kernel/posix_timer.h>
+#include <kernel/program.h>
 #include <kernel/signal.h>
 #include <kernel/signal_pending.h>
 #include <kernel/string.h>
@@ -22,8 +27,8 @@
 
 struct posix_timer {
     RB_ENTRY(posix_timer) link;
-    int id, notify;              /* constant, as the next two */
-    int tid;                     /* SIGEV_THREAD_ID: the thread; else 0 */
+    int id, notify; /* constant, as the next two */
+    int tid;        /* SIGEV_THREAD_ID: the thread; else 0 */
     struct clock_ref clock;
     struct clock_timer timer;    /* the rest is protected by lock */
     struct queued_signal signal; /* its info is constant */
@@ -31,7 +36,10 @@ struct posix_timer {
     int overrun;                 /* of the signal that was taken last */
 };
 
-static int order(const struct posix_timer *a, const struct posix_timer *b) { return a->id < b->id ? -1 : a->id > b->id; }
+static int order(const struct posix_timer *a, const struct posix_timer *b)
+{
+    return a->id < b->id ? -1 : a->id > b->id;
+}
 RB_HEAD(posix_timers, posix_timer);
 RB_PROTOTYPE_STATIC(posix_timers, posix_timer, link, order);
 RB_GENERATE_STATIC(posix_timers, posix_timer, link, order)
@@ -49,8 +57,9 @@ static struct posix_timer *find(int id)
     return RB_FIND(posix_timers, &timers, &key);
 }
 
-/* Runs in the thread of the soft timers, never while the timer is being freed (destroy waits for it). The signal is sent without the mutex, because sending takes threads_lock;
-   so it may be taken before we are back. */
+/* Runs in the thread of the soft timers, never while the timer is being freed (destroy waits for
+   it). The signal is sent without the mutex, because sending takes threads_lock; so it may be taken
+   before we are back. */
 static void fired(struct soft_timer *soft)
 {
     struct posix_timer *t = CONTAINER_OF(soft, struct posix_timer, timer.timer);
@@ -83,7 +92,8 @@ void posix_timer_taken(siginfo_t *info)
     mutex_lock(&lock);
     struct posix_timer *t = find(info->si_tid);
     if (t && t->signalled) {
-        uint64_t expired = clock_timer_expired(&t->timer); /* 0: once only, or the wall clock was set back */
+        uint64_t expired =
+            clock_timer_expired(&t->timer); /* 0: once only, or the wall clock was set back */
         t->overrun = (int)MIN(expired ? expired - 1 : 0, (uint64_t)__INT_MAX__);
         t->signalled = false;
         clock_timer_arm(&t->timer, 0);
@@ -121,15 +131,6 @@ void timers_end(void)
     mutex_unlock(&lock);
 }
 
-static bool app_thread_exists(int tid)
-{
-    mutex_lock(&threads_lock);
-    struct thread *target = thread_find(tid);
-    bool found = target && target->app;
-    mutex_unlock(&threads_lock);
-    return found;
-}
-
 static bool event_valid(const sigevent_t *e)
 {
     switch (e->sigev_notify) {
@@ -138,7 +139,8 @@ static bool event_valid(const sigevent_t *e)
         if (!app_thread_exists(e->sigev_notify_thread_id))
             return false;
         break;
-    case SIGEV_SIGNAL: case SIGEV_THREAD: break;
+    case SIGEV_SIGNAL:
+    case SIGEV_THREAD: break;
     default: return false;
     }
     return e->sigev_signo >= 1 && e->sigev_signo <= SIGNALS;

@@ -1,11 +1,13 @@
-/* Pending signals: a bit for each number, and behind a bit any number of queued ones. The bit in `any` is set exactly while there is one of either kind; it is set
-   with sequential consistency, so that a sender which then looks at the receiver's mask and a receiver which changes its mask and then looks here cannot miss each other. */
+/* Pending signals: a bit for each number, and behind a bit any number of queued ones. The bit in
+   `any` is set exactly while there is one of either kind; it is set with sequential consistency, so
+   that a sender which then looks at the receiver's mask and a receiver which changes its mask and
+   then looks here cannot miss each other. */
 #include <kernel/signal_pending.h>
 #include <kernel/string.h>
 #include <sched/mutex.h>
 #include <stdatomic.h>
 
-#define BIT(sig) (1ull << ((sig) - 1))
+#define BIT(sig) (1ull << ((sig)-1))
 
 static struct mutex lock = MUTEX_INIT; /* of all: signals are rare, and nothing sleeps under it */
 
@@ -19,8 +21,8 @@ static struct queued_signal *first_queued(struct signal_pending *p, int sig)
 {
     struct queued_signal *q;
     TAILQ_FOREACH(q, &p->queued, link)
-        if (q->info.si_signo == sig)
-            return q;
+    if (q->info.si_signo == sig)
+        return q;
     return NULL;
 }
 
@@ -32,7 +34,10 @@ static void update(struct signal_pending *p, int sig)
         atomic_fetch_and_explicit(&p->any, ~BIT(sig), memory_order_seq_cst);
 }
 
-static uint64_t with(uint64_t set, int sig, bool in) { return in ? set | BIT(sig) : set & ~BIT(sig); }
+static uint64_t with(uint64_t set, int sig, bool in)
+{
+    return in ? set | BIT(sig) : set & ~BIT(sig);
+}
 
 void signal_pending_add(struct signal_pending *p, int sig, int code)
 {

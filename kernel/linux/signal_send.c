@@ -1,4 +1,5 @@
-/* Sending signals: what is pending for the process, who is told, and how a thread comes to look. What is done with a signal that was taken is in signal.c. */
+/* Sending signals: what is pending for the process, who is told, and how a thread comes to look.
+ * What is done with a signal that was taken is in signal.c. */
 #include <arch/irq.h>
 #include <asm/errno.h>
 #include <kernel/clock.h>
@@ -19,13 +20,18 @@ static struct signal_pending process = {.queued = TAILQ_HEAD_INITIALIZER(process
 
 static uint64_t pending(const struct thread *t)
 {
-    return atomic_load_explicit(&t->app->signals.any, memory_order_acquire) | atomic_load_explicit(&process.any, memory_order_acquire);
+    return atomic_load_explicit(&t->app->signals.any, memory_order_acquire) |
+           atomic_load_explicit(&process.any, memory_order_acquire);
 }
 
-uint64_t signal_ready(const struct thread *t) { return t->app ? pending(t) & ~t->blocked_signals : 0; }
+uint64_t signal_ready(const struct thread *t)
+{
+    return t->app ? pending(t) & ~t->blocked_signals : 0;
+}
 
-/* After the caller's mask or pending signals changed. The flag goes down before the look, which a signal that comes meanwhile puts up again; and with
-   sequential consistency, so that the new mask is visible to a sender whose signal the look misses. */
+/* After the caller's mask or pending signals changed. The flag goes down before the look, which a
+   signal that comes meanwhile puts up again; and with sequential consistency, so that the new mask
+   is visible to a sender whose signal the look misses. */
 void signal_note(struct thread *t)
 {
     atomic_store_explicit(&t->interrupted, false, memory_order_seq_cst);
@@ -39,8 +45,9 @@ bool thread_interrupted(void)
     return atomic_load_explicit(&t->interrupted, memory_order_relaxed) && signal_ready(t);
 }
 
-/* A thread that was preempted inside a system call which does not end by looking at signals would go on in the application with one pending until it is preempted again, which may be never.
-   So a timer of its CPU preempts it soon, until it is found in the application's code. */
+/* A thread that was preempted inside a system call which does not end by looking at signals would
+   go on in the application with one pending until it is preempted again, which may be never. So a
+   timer of its CPU preempts it soon, until it is found in the application's code. */
 static struct timer nudges[PERCPU_MAX]; /* each its CPU's, interrupts off */
 
 static void nudge(struct timer *timer)
@@ -61,7 +68,8 @@ void signal_nudge(void)
     irq_restore(flags);
 }
 
-/* A signal that t does not block is pending: it ends t's wait and is acted on at the end of its system call, or when it is preempted. */
+/* A signal that t does not block is pending: it ends t's wait and is acted on at the end of its
+ * system call, or when it is preempted. */
 static void interrupt(struct thread *t)
 {
     atomic_store_explicit(&t->interrupted, true, memory_order_release);
@@ -71,7 +79,8 @@ static void interrupt(struct thread *t)
     signal_nudge();
 }
 
-/* As on Linux an ignored signal is not even pending, unless it is blocked: it may have another action when it no longer is. */
+/* As on Linux an ignored signal is not even pending, unless it is blocked: it may have another
+ * action when it no longer is. */
 static bool dropped(const struct thread *t, int sig)
 {
     return signal_is_ignored(sig) && !((t->blocked_signals | t->app->waited_signals) & BIT(sig));
@@ -104,13 +113,15 @@ void signal_send_self(int sig)
         (void)send_thread(t, sig, SI_USER, NULL);
 }
 
-/* Who is to hear of a signal for the process: t (NULL: nobody is preferred), or else another thread that does not block it; when all do, t or the first. With threads_lock held. */
+/* Who is to hear of a signal for the process: t (NULL: nobody is preferred), or else another thread
+ * that does not block it; when all do, t or the first. With threads_lock held. */
 static struct thread *receiver(struct thread *t, int sig)
 {
     struct thread *other;
     if (t && !(t->blocked_signals & BIT(sig)))
         return t;
-    TAILQ_FOREACH(other, &all_threads, all_link) {
+    TAILQ_FOREACH(other, &all_threads, all_link)
+    {
         if (!other->app)
             continue;
         if (!(other->blocked_signals & BIT(sig)))
@@ -120,7 +131,8 @@ static struct thread *receiver(struct thread *t, int sig)
     return t;
 }
 
-/* Who is told is chosen after the signal is pending: one that begins to block it before is passed over here, one that does later passes it on itself. */
+/* Who is told is chosen after the signal is pending: one that begins to block it before is passed
+ * over here, one that does later passes it on itself. */
 static bool send_process(struct thread *preferred, int sig, int code, struct queued_signal *q)
 {
     mutex_lock(&threads_lock);
@@ -158,7 +170,8 @@ static void pass_on(uint64_t set)
     if (likely(!set))
         return;
     mutex_lock(&threads_lock);
-    TAILQ_FOREACH(t, &all_threads, all_link) {
+    TAILQ_FOREACH(t, &all_threads, all_link)
+    {
         if (t == self || !t->app || !(set & ~t->blocked_signals))
             continue;
         interrupt(t);
@@ -184,7 +197,8 @@ uint64_t signal_mask_swap(uint64_t mask)
     return old;
 }
 
-/* Takes a signal of set from those of the thread, then from those of the process: its number, or 0. A timer hears that its signal was taken. */
+/* Takes a signal of set from those of the thread, then from those of the process: its number, or 0.
+ * A timer hears that its signal was taken. */
 int signal_take(struct thread *t, uint64_t set, siginfo_t *info)
 {
     int sig = signal_pending_take(&t->app->signals, set, info);
@@ -212,13 +226,14 @@ static int forget_one(int sig, siginfo_t *info)
     int taken = signal_pending_take(&process, BIT(sig), info);
     mutex_lock(&threads_lock);
     TAILQ_FOREACH(t, &all_threads, all_link)
-        if (!taken && t->app)
-            taken = signal_pending_take(&t->app->signals, BIT(sig), info);
+    if (!taken && t->app)
+        taken = signal_pending_take(&t->app->signals, BIT(sig), info);
     mutex_unlock(&threads_lock);
     return taken;
 }
 
-/* POSIX: what is pending when its signal becomes ignored is discarded. A timer goes on, so it is told, and that without threads_lock. */
+/* POSIX: what is pending when its signal becomes ignored is discarded. A timer goes on, so it is
+ * told, and that without threads_lock. */
 void signal_forget(int sig)
 {
     siginfo_t info;

@@ -27,6 +27,15 @@ _Noreturn void thread_returned(int status);
 
 static _Atomic int app_threads = 1;
 
+bool app_thread_exists(int tid)
+{
+    mutex_lock(&threads_lock);
+    struct thread *t = thread_find(tid);
+    bool found = t && t->app;
+    mutex_unlock(&threads_lock);
+    return found;
+}
+
 static void app_thread_main(void *arg)
 {
     struct app_thread *a = thread_current()->app;

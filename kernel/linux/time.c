@@ -1,4 +1,5 @@
-/* Reading and setting the clocks. CPU-time clocks count the calling thread, another one, or all threads (clocks.c). */
+/* Reading and setting the clocks. CPU-time clocks count the calling thread, another one, or all
+ * threads (clocks.c). */
 #include <asm/errno.h>
 #include <kernel/clock.h>
 #include <kernel/clocks.h>
@@ -8,8 +9,10 @@
 #include <kernel/user.h>
 #include <linux/time.h>
 
-#define TICKS_PER_SEC 100                    /* USER_HZ, of times(2) */
-#define REALTIME_MAX_NS (INT64_MAX - 30ll * 365 * 86400 * (int64_t)NS_PER_SEC) /* as Linux: 30 years of uptime are left */
+#define TICKS_PER_SEC 100 /* USER_HZ, of times(2) */
+#define REALTIME_MAX_NS                                                                            \
+    (INT64_MAX -                                                                                   \
+     30ll * 365 * 86400 * (int64_t)NS_PER_SEC) /* as Linux: 30 years of uptime are left */
 
 static int clock_read(int id, uint64_t *ns)
 {
@@ -58,7 +61,8 @@ SYSCALL(gettimeofday, 2, "time, zone", SYSCALL_COMPLETE)
 long sys_gettimeofday(struct timeval64 *time, int zone[2])
 {
     uint64_t ns = clock_realtime_ns();
-    if ((time && !user_range_ok(time, sizeof(*time))) || (zone && !user_range_ok(zone, 2 * sizeof(*zone))))
+    if ((time && !user_range_ok(time, sizeof(*time))) ||
+        (zone && !user_range_ok(zone, 2 * sizeof(*zone))))
         return -EFAULT;
     if (time)
         *time = (struct timeval64){(int64_t)(ns / NS_PER_SEC), (int64_t)(ns % NS_PER_SEC / 1000)};
@@ -78,10 +82,12 @@ long sys_time(long *time)
     return s;
 }
 
-/* As on Linux the wall clock cannot be set to a time before that of the boot would be one before 1970. */
+/* As on Linux the wall clock cannot be set to a time before that of the boot would be one before
+ * 1970. */
 static long set_realtime(const struct timespec64 *time)
 {
-    if (!timespec_valid(time) || timespec_ns(time) > (uint64_t)REALTIME_MAX_NS || timespec_ns(time) < clock_monotonic_ns())
+    if (!timespec_valid(time) || timespec_ns(time) > (uint64_t)REALTIME_MAX_NS ||
+        timespec_ns(time) < clock_monotonic_ns())
         return -EINVAL;
     wall_set(timespec_ns(time));
     return 0;

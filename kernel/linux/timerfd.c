@@ -1,8 +1,10 @@
-/* timerfd(2): expirations of a timer as a file. Expirations are counted from the clock when somebody looks. The timer behind it fires once and rests while there is something to read,
-   as on Linux; reading has it go on.
+/* timerfd(2): expirations of a timer as a file. Expirations are counted from the clock when
+   somebody looks. The timer behind it fires once and rests while there is something to read, as on
+   Linux; reading has it go on.
 
-   An absolute time on CLOCK_REALTIME follows the clock when that is set. With TFD_TIMER_CANCEL_ON_SET as well, setting the clock makes the file readable, and the next read, or the next
-   timerfd_settime that starts it, answers ECANCELED once. */
+   An absolute time on CLOCK_REALTIME follows the clock when that is set. With
+   TFD_TIMER_CANCEL_ON_SET as well, setting the clock makes the file readable, and the next read, or
+   the next timerfd_settime that starts it, answers ECANCELED once. */
 #include <fs/file.h>
 #include <kernel/clock_timer.h>
 #include <kernel/syscall.h>
@@ -19,12 +21,12 @@ struct timerfd {
     struct mutex lock;
     struct waitq changed;
     struct file *file;
-    struct clock_ref clock;        /* constant, as file */
-    struct clock_timer timer;      /* protected by lock, as the next two */
-    uint64_t count;                /* expirations not read yet */
-    bool cancellable;              /* TFD_TIMER_CANCEL_ON_SET: canceller watches */
+    struct clock_ref clock;   /* constant, as file */
+    struct clock_timer timer; /* protected by lock, as the next two */
+    uint64_t count;           /* expirations not read yet */
+    bool cancellable;         /* TFD_TIMER_CANCEL_ON_SET: canceller watches */
     struct wall_watch canceller;
-    _Atomic bool stepped;          /* the clock was set since somebody was told */
+    _Atomic bool stepped; /* the clock was set since somebody was told */
 };
 
 /* With lock held, as the next three. */
@@ -121,8 +123,8 @@ static void timerfd_release(struct file *f)
     kfree(t);
 }
 
-static const struct file_ops timerfd_ops = {.readv = timerfd_readv, .poll = timerfd_poll,
-                                            .release = timerfd_release};
+static const struct file_ops timerfd_ops = {
+    .readv = timerfd_readv, .poll = timerfd_poll, .release = timerfd_release};
 
 SYSCALL(timerfd_create, 2, "clock, flags", SYSCALL_COMPLETE)
 long sys_timerfd_create(int clock, int flags)
@@ -152,7 +154,8 @@ long sys_timerfd_create(int clock, int flags)
 static struct itimerspec64 setting(struct timerfd *t)
 {
     catch_up(t);
-    return (struct itimerspec64){timespec_of_ns(t->timer.period_ns), timespec_of_ns(clock_timer_left(&t->timer))};
+    return (struct itimerspec64){timespec_of_ns(t->timer.period_ns),
+                                 timespec_of_ns(clock_timer_left(&t->timer))};
 }
 
 /* With lock held. */
@@ -167,12 +170,14 @@ static void set_cancellable(struct timerfd *t, bool cancellable)
     t->cancellable = cancellable;
 }
 
-static long set_time(struct timerfd *t, int flags, const struct itimerspec64 *new, struct itimerspec64 *old)
+static long set_time(struct timerfd *t, int flags, const struct itimerspec64 *new,
+                     struct itimerspec64 *old)
 {
     uint64_t value = timespec_ns(&new->value), period = timespec_ns(&new->interval);
     bool absolute = flags & TFD_TIMER_ABSTIME;
     mutex_lock(&t->lock);
-    set_cancellable(t, t->clock.kind == CLOCK_OF_WALL && absolute && (flags & TFD_TIMER_CANCEL_ON_SET));
+    set_cancellable(t, t->clock.kind == CLOCK_OF_WALL && absolute &&
+                           (flags & TFD_TIMER_CANCEL_ON_SET));
     struct itimerspec64 before = setting(t);
     t->count = 0;
     long r = clock_timer_set(&t->timer, &t->clock, value, period, absolute);
@@ -186,11 +191,13 @@ static long set_time(struct timerfd *t, int flags, const struct itimerspec64 *ne
 }
 
 SYSCALL(timerfd_settime, 4, "fd, flags, value, old", SYSCALL_COMPLETE)
-long sys_timerfd_settime(int fd, int flags, const struct itimerspec64 *value, struct itimerspec64 *old)
+long sys_timerfd_settime(int fd, int flags, const struct itimerspec64 *value,
+                         struct itimerspec64 *old)
 {
     if (!user_range_ok(value, sizeof(*value)) || (old && !user_range_ok(old, sizeof(*old))))
         return -EFAULT;
-    if (flags & ~(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET) || !timespec_valid(&value->value) || !timespec_valid(&value->interval))
+    if (flags & ~(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET) || !timespec_valid(&value->value) ||
+        !timespec_valid(&value->interval))
         return -EINVAL;
     struct file *f = fd_file(fd);
     if (!f)

@@ -1,4 +1,5 @@
-/* Timers that send signals: timer_create and its family, setitimer, and signals that are taken in other ways than by a handler. Bounds are lower ones. */
+/* Timers that send signals: timer_create and its family, setitimer, and signals that are taken in
+ * other ways than by a handler. Bounds are lower ones. */
 #include "check.h"
 #include <signal.h>
 #include <stdatomic.h>
@@ -31,7 +32,8 @@ static void handle(int sig)
 /* By system call: the C libraries wrap the ids. */
 static int create(clockid_t clock, int notify, int sig, int value, int tid)
 {
-    struct sigevent e = {.sigev_notify = notify, .sigev_signo = sig, .sigev_value.sival_int = value};
+    struct sigevent e = {
+        .sigev_notify = notify, .sigev_signo = sig, .sigev_value.sival_int = value};
     int id = -1;
     memcpy((char *)&e + 16, &tid, sizeof(tid)); /* sigev_notify_thread_id, by its place */
     return syscall(SYS_timer_create, clock, &e, &id) < 0 ? -1 : id;
@@ -57,7 +59,7 @@ static struct itimerspec get(int id)
 }
 
 static long ns_of(struct timespec t) { return t.tv_sec * 1000000000 + t.tv_nsec; }
-static int delete(int id) { return (int)syscall(SYS_timer_delete, id); }
+static int delete (int id) { return (int)syscall(SYS_timer_delete, id); }
 static int overrun_of(int id) { return (int)syscall(SYS_timer_getoverrun, id); }
 
 static long clock_ns(clockid_t clock)
@@ -77,7 +79,8 @@ static void burn(long ns)
 static void library(void)
 {
     timer_t t;
-    struct sigevent e = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN, .sigev_value.sival_int = 77};
+    struct sigevent e = {
+        .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN, .sigev_value.sival_int = 77};
     handle(SIGRTMIN);
     equal(timer_create(CLOCK_MONOTONIC, &e, &t), 0, "timer_create");
     struct itimerspec s = spec(5 * MS, 0), old;
@@ -107,7 +110,9 @@ static void in_thread(union sigval v)
 static void by_thread(void)
 {
     timer_t t;
-    struct sigevent e = {.sigev_notify = SIGEV_THREAD, .sigev_notify_function = in_thread, .sigev_value.sival_int = 5};
+    struct sigevent e = {.sigev_notify = SIGEV_THREAD,
+                         .sigev_notify_function = in_thread,
+                         .sigev_value.sival_int = 5};
     struct itimerspec s = spec(2 * MS, 2 * MS);
     equal(timer_create(CLOCK_MONOTONIC, &e, &t), 0, "SIGEV_THREAD");
     timer_settime(t, 0, &s, NULL);
@@ -121,13 +126,16 @@ static void errors(void)
     struct itimerspec s = spec(MS, 0);
     int id, good = create(CLOCK_MONOTONIC, SIGEV_SIGNAL, SIGRTMIN, 0, 0);
     fails(create(12345, SIGEV_SIGNAL, SIGRTMIN, 0, 0), EINVAL, "an unknown clock");
-    fails(create(CLOCK_MONOTONIC_RAW, SIGEV_SIGNAL, SIGRTMIN, 0, 0), EOPNOTSUPP, "a clock that has no timers");
+    fails(create(CLOCK_MONOTONIC_RAW, SIGEV_SIGNAL, SIGRTMIN, 0, 0), EOPNOTSUPP,
+          "a clock that has no timers");
     fails(create(CLOCK_REALTIME_COARSE, SIGEV_SIGNAL, SIGRTMIN, 0, 0), EOPNOTSUPP, "another");
     fails(create(CLOCK_MONOTONIC, SIGEV_SIGNAL, 65, 0, 0), EINVAL, "a signal that is none");
     fails(create(CLOCK_MONOTONIC, SIGEV_SIGNAL, 0, 0, 0), EINVAL, "signal 0");
     fails(create(CLOCK_MONOTONIC, 99, SIGRTMIN, 0, 0), EINVAL, "an unknown way to tell");
-    fails(create(CLOCK_MONOTONIC, SIGEV_THREAD_ID, SIGRTMIN, 0, 999999), EINVAL, "a thread that is none");
-    fails(create((int)(~999999u << 3 | 6), SIGEV_SIGNAL, SIGRTMIN, 0, 0), EINVAL, "the CPU time of a thread that is none");
+    fails(create(CLOCK_MONOTONIC, SIGEV_THREAD_ID, SIGRTMIN, 0, 999999), EINVAL,
+          "a thread that is none");
+    fails(create((int)(~999999u << 3 | 6), SIGEV_SIGNAL, SIGRTMIN, 0, 0), EINVAL,
+          "the CPU time of a thread that is none");
     fails(syscall(SYS_timer_create, CLOCK_MONOTONIC, (void *)8, &id), EFAULT, "a bad pointer");
     fails(syscall(SYS_timer_settime, 999999, 0, &s, NULL), EINVAL, "settime: no such timer");
     fails(syscall(SYS_timer_settime, good, 0, NULL, NULL), EINVAL, "no time");
@@ -136,21 +144,22 @@ static void errors(void)
     fails(syscall(SYS_timer_settime, good, 0, &s, NULL), EINVAL, "a bad time");
     fails(syscall(SYS_timer_gettime, 999999, &s), EINVAL, "gettime: no such timer");
     fails(overrun_of(999999), EINVAL, "getoverrun: no such timer");
-    fails(delete(999999), EINVAL, "delete: no such timer");
-    equal(delete(good), 0, "a good one");
-    fails(delete(good), EINVAL, "but only once");
+    fails(delete (999999), EINVAL, "delete: no such timer");
+    equal(delete (good), 0, "a good one");
+    fails(delete (good), EINVAL, "but only once");
 }
 
 static void default_event(void)
 {
     int id = -1;
     handle(SIGALRM);
-    equal(syscall(SYS_timer_create, CLOCK_BOOTTIME, NULL, &id), 0, "without an event, on CLOCK_BOOTTIME");
+    equal(syscall(SYS_timer_create, CLOCK_BOOTTIME, NULL, &id), 0,
+          "without an event, on CLOCK_BOOTTIME");
     set(id, 0, MS, 0);
     check(eventually(count == 1), "SIGALRM");
     equal(last_value, id, "with the timer's id as its value");
     equal(last_tid, id, "and as si_timerid");
-    delete(id);
+    delete (id);
 }
 
 static void clocks(void)
@@ -159,7 +168,8 @@ static void clocks(void)
     for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
         int id = create(ids[i], SIGEV_SIGNAL, SIGRTMIN, (int)i, 0);
         handle(SIGRTMIN);
-        equal(set(id, TIMER_ABSTIME, clock_ns(ids[i]) + 3 * MS, 0), 0, "clock %d: absolute", (int)ids[i]);
+        equal(set(id, TIMER_ABSTIME, clock_ns(ids[i]) + 3 * MS, 0), 0, "clock %d: absolute",
+              (int)ids[i]);
         check(eventually(count == 1), "expires");
         equal(set(id, TIMER_ABSTIME, 1, 0), 0, "a time past");
         check(eventually(count == 2), "expires at once");
@@ -170,7 +180,7 @@ static void clocks(void)
         equal(set(id, 0, 0, 7 * MS), 0, "stopped");
         s = get(id);
         check(ns_of(s.it_value) == 0 && ns_of(s.it_interval) == 0, "is off");
-        delete(id);
+        delete (id);
     }
 }
 
@@ -183,12 +193,13 @@ static void periodic(void)
     check(eventually(count >= 5), "a periodic timer");
     check(now_ns() - before >= 15 * MS, "5 periods are not early");
     struct itimerspec s = get(id);
-    check(ns_of(s.it_value) > 0 && ns_of(s.it_value) <= 3 * MS && ns_of(s.it_interval) == 3 * MS, "what is left of one");
+    check(ns_of(s.it_value) > 0 && ns_of(s.it_value) <= 3 * MS && ns_of(s.it_interval) == 3 * MS,
+          "what is left of one");
     set(id, 0, 0, 0);
     int seen = count;
     sleep_ms(15);
     check(count <= seen + 1, "stopped");
-    delete(id);
+    delete (id);
 }
 
 static void overruns(void)
@@ -206,11 +217,13 @@ static void overruns(void)
     check(sigismember(&pending, SIGRTMIN), "blocked: pending");
     equal(sigwaitinfo(&s, &info), SIGRTMIN, "taken");
     long most = (long)((now_ns() - before) / MS);
-    check(info.si_overrun >= 28 && info.si_overrun < most, "the overrun counts what passed: %d", info.si_overrun);
+    check(info.si_overrun >= 28 && info.si_overrun < most, "the overrun counts what passed: %d",
+          info.si_overrun);
     equal(overrun_of(id), info.si_overrun, "timer_getoverrun says the same");
     equal(sigwaitinfo(&s, &info), SIGRTMIN, "and it goes on");
-    delete(id);
-    int a = create(CLOCK_MONOTONIC, SIGEV_SIGNAL, SIGUSR1, 1, 0), b = create(CLOCK_MONOTONIC, SIGEV_SIGNAL, SIGUSR1, 2, 0);
+    delete (id);
+    int a = create(CLOCK_MONOTONIC, SIGEV_SIGNAL, SIGUSR1, 1, 0),
+        b = create(CLOCK_MONOTONIC, SIGEV_SIGNAL, SIGUSR1, 2, 0);
     sigaddset(&s, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &s, NULL);
     set(a, 0, MS, 0);
@@ -222,8 +235,8 @@ static void overruns(void)
     equal(info.si_value.sival_int, 2, "the second");
     struct timespec none = {0, 0};
     fails(sigtimedwait(&s, &info, &none), EAGAIN, "and no more");
-    delete(a);
-    delete(b);
+    delete (a);
+    delete (b);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
@@ -234,8 +247,9 @@ static void ignored(void)
     set(id, 0, MS, MS);
     sleep_ms(10);
     handle(SIGUSR2);
-    check(eventually(count >= 2), "a periodic timer whose signal was ignored goes on when it is not");
-    delete(id);
+    check(eventually(count >= 2),
+          "a periodic timer whose signal was ignored goes on when it is not");
+    delete (id);
     signal(SIGUSR2, SIG_IGN);
     id = create(CLOCK_MONOTONIC, SIGEV_NONE, 0, 0, 0);
     equal(set(id, 0, 2 * MS, 0), 0, "SIGEV_NONE");
@@ -243,7 +257,7 @@ static void ignored(void)
     set(id, 0, 2 * MS, 1000 * MS);
     sleep_ms(5);
     check(ns_of(get(id).it_value) > 2 * MS, "periodic: is at its next period");
-    delete(id);
+    delete (id);
 }
 
 static _Atomic int target, leave;
@@ -281,7 +295,7 @@ static void one_thread(void *(*body)(void *))
     int seen = count;
     sleep_ms(10);
     equal(count, seen, "when it has ended, nobody does");
-    equal(delete(id), 0, "deleted");
+    equal(delete (id), 0, "deleted");
 }
 
 static void to_a_thread(void) { one_thread(be_target); }
@@ -312,8 +326,9 @@ static void waited_for(void)
     int id = create(CLOCK_MONOTONIC, SIGEV_SIGNAL, SIGRTMIN + 1, 0, 0);
     set(id, 0, MS, 2 * MS);
     pthread_join(t, &got);
-    equal((long)got, 5, "a thread that waits for it gets the process's signal, though it came before");
-    delete(id);
+    equal((long)got, 5,
+          "a thread that waits for it gets the process's signal, though it came before");
+    delete (id);
     signal(SIGRTMIN + 1, SIG_IGN); /* what is pending is discarded */
     pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
@@ -364,7 +379,7 @@ static void cpu_timers(void)
         while (count < 4 && clock_ns(ids[i]) - before < 20000 * MS)
             burn(MS);
         check(count >= 4, "periodic");
-        equal(delete(id), 0, "deleted");
+        equal(delete (id), 0, "deleted");
     }
 }
 
@@ -400,13 +415,14 @@ static void other_threads_cpu(void)
     check(clock_ns(other_clock) >= target_ns, "until it is there");
     at = (struct timespec){0, 5 * MS};
     long before = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-    equal(clock_nanosleep(CLOCK_PROCESS_CPUTIME_ID, 0, &at, NULL), 0, "clock_nanosleep on the process's CPU time");
+    equal(clock_nanosleep(CLOCK_PROCESS_CPUTIME_ID, 0, &at, NULL), 0,
+          "clock_nanosleep on the process's CPU time");
     check(clock_ns(CLOCK_PROCESS_CPUTIME_ID) - before >= 5 * MS, "not early");
     leave = 1;
     pthread_join(t, NULL);
     fails(set(id, 0, MS, 0), ESRCH, "the thread has ended: ESRCH");
     equal(ns_of(get(id).it_value), 0, "its timer is off");
-    delete(id);
+    delete (id);
 }
 
 static void interval(int which, int sig, const char *name)
@@ -455,20 +471,22 @@ static void wall_steps(void)
         skip("the host's clock is not set");
         return;
     }
-    int id = create(CLOCK_REALTIME, SIGEV_SIGNAL, SIGRTMIN, 0, 0), relative = create(CLOCK_REALTIME, SIGEV_SIGNAL, SIGUSR1, 0, 0);
+    int id = create(CLOCK_REALTIME, SIGEV_SIGNAL, SIGRTMIN, 0, 0),
+        relative = create(CLOCK_REALTIME, SIGEV_SIGNAL, SIGUSR1, 0, 0);
     handle(SIGRTMIN);
     set(id, TIMER_ABSTIME, clock_ns(CLOCK_REALTIME) + 1000000 * MS, 100000 * MS);
     set(relative, 0, 1000000 * MS, 0);
     signal(SIGUSR1, SIG_IGN);
     set_wall_by(1001);
     check(eventually(count == 1), "a time on the wall clock comes when that is set");
-    check(ns_of(get(id).it_value) <= 100000 * MS && ns_of(get(id).it_value) > 0, "its period goes on");
+    check(ns_of(get(id).it_value) <= 100000 * MS && ns_of(get(id).it_value) > 0,
+          "its period goes on");
     check(ns_of(get(relative).it_value) > 900000 * MS, "a length of time does not change");
     set_wall_by(-1001);
     check(ns_of(get(id).it_value) > 1000000 * MS, "set back, it comes later");
     equal(count, 1, "and not again");
-    delete(id);
-    delete(relative);
+    delete (id);
+    delete (relative);
 }
 
 #define MANY 500
@@ -495,7 +513,7 @@ static void many(void)
     }
     equal(expired, MANY, "each expires once");
     for (int i = 0; i < MANY; i++)
-        created -= delete(ids[i]) == 0;
+        created -= delete (ids[i]) == 0;
     equal(created, 0, "all deleted");
     pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
@@ -510,10 +528,10 @@ static void limit(void)
     check(n == (int)ARRAY_SIZE(ids) || errno == EAGAIN, "too many: EAGAIN");
     int deleted = 0;
     for (int i = 0; i < n; i++)
-        deleted += delete(ids[i]) == 0;
+        deleted += delete (ids[i]) == 0;
     equal(deleted, n, "all deleted");
     int id = create(CLOCK_MONOTONIC, SIGEV_NONE, 0, 0, 0);
-    check(id >= 0 && delete(id) == 0, "and there is room again");
+    check(id >= 0 && delete (id) == 0, "and there is room again");
 }
 
 /* Threads that set and delete timers, which expire meanwhile. */
@@ -528,7 +546,7 @@ static void *churn(void *seed)
             if ((r >> 33) % 4 == 0)
                 sched_yield();
         }
-        if (delete(id))
+        if (delete (id))
             return NULL;
     }
     return seed;
@@ -551,7 +569,7 @@ static void churning(void)
     handle(SIGRTMIN);
     set(id, 0, MS, 0);
     check(eventually(count >= 1), "and another works");
-    delete(id);
+    delete (id);
 }
 
 int main(void)

@@ -1,7 +1,8 @@
 /* SOURCES: kernel/linux/signal_pending.c tests/unit/host/host.c */
 /* SANITIZE: thread */
-/* Pending signals: order and information, then many threads that send, take and withdraw at once. Each queued one that was sent is taken once or withdrawn, no plain one is lost, and
-   the bits say what there is. */
+/* Pending signals: order and information, then many threads that send, take and withdraw at once.
+   Each queued one that was sent is taken once or withdrawn, no plain one is lost, and the bits say
+   what there is. */
 #include <kernel/signal_pending.h>
 #include <stdatomic.h>
 
@@ -10,7 +11,7 @@
 
 unsigned alarm(unsigned seconds);
 
-#define BIT(sig) (1ull << ((sig) - 1))
+#define BIT(sig) (1ull << ((sig)-1))
 #define ALL UINT64_MAX
 
 static struct signal_pending set;
@@ -18,25 +19,33 @@ static struct signal_pending set;
 static void test_one(void)
 {
     siginfo_t info;
-    struct queued_signal a = {.info = {.si_signo = 34, .si_code = SI_TIMER}}, b = a, c = {.info = {.si_signo = 14, .si_code = SI_TIMER}};
+    struct queued_signal a = {.info = {.si_signo = 34, .si_code = SI_TIMER}}, b = a,
+                         c = {.info = {.si_signo = 14, .si_code = SI_TIMER}};
     a.info.si_int = 1, b.info.si_int = 2, c.info.si_int = 3;
     signal_pending_init(&set);
     ok(signal_pending_take(&set, ALL, &info) == 0 && !set.any, "nothing");
     signal_pending_add(&set, 10, SI_USER);
     signal_pending_add(&set, 10, SI_USER);
-    ok(set.any == BIT(10) && signal_pending_take(&set, ~BIT(10), &info) == 0, "not one outside of the set");
-    ok(signal_pending_take(&set, ALL, &info) == 10 && info.si_code == SI_USER && info.si_pid == 1 && !set.any, "a plain one, once");
+    ok(set.any == BIT(10) && signal_pending_take(&set, ~BIT(10), &info) == 0,
+       "not one outside of the set");
+    ok(signal_pending_take(&set, ALL, &info) == 10 && info.si_code == SI_USER && info.si_pid == 1 &&
+           !set.any,
+       "a plain one, once");
     signal_pending_add(&set, 10, SI_TKILL);
-    ok(signal_pending_take(&set, ALL, &info) == 10 && info.si_code == SI_TKILL, "si_code is the last sender's");
+    ok(signal_pending_take(&set, ALL, &info) == 10 && info.si_code == SI_TKILL,
+       "si_code is the last sender's");
     signal_pending_add(&set, 14, SI_KERNEL);
     signal_pending_queue(&set, &a);
     signal_pending_queue(&set, &b);
     signal_pending_queue(&set, &a);
     signal_pending_queue(&set, &c);
     ok(set.any == (BIT(14) | BIT(34)), "bits of both kinds");
-    ok(signal_pending_take(&set, ALL, &info) == 14 && info.si_code == SI_KERNEL && info.si_pid == 0, "the plain one first");
-    ok(signal_pending_take(&set, ALL, &info) == 14 && info.si_int == 3 && set.any == BIT(34), "then the queued one of its number");
-    ok(signal_pending_take(&set, ALL, &info) == 34 && info.si_int == 1 && set.any == BIT(34), "others in the order of their arrival");
+    ok(signal_pending_take(&set, ALL, &info) == 14 && info.si_code == SI_KERNEL && info.si_pid == 0,
+       "the plain one first");
+    ok(signal_pending_take(&set, ALL, &info) == 14 && info.si_int == 3 && set.any == BIT(34),
+       "then the queued one of its number");
+    ok(signal_pending_take(&set, ALL, &info) == 34 && info.si_int == 1 && set.any == BIT(34),
+       "others in the order of their arrival");
     signal_pending_withdraw(&a);
     signal_pending_withdraw(&b);
     ok(!set.any && signal_pending_take(&set, ALL, &info) == 0, "withdrawn");
@@ -50,7 +59,8 @@ static _Atomic long sent, taken, plain_taken;
 static _Atomic bool plain_sent, bad;
 static _Atomic int running;
 
-/* Each sends its own; one is sent again only when it was taken, as by a timer that was told. The first is withdrawn each time, unless it was taken just then. */
+/* Each sends its own; one is sent again only when it was taken, as by a timer that was told. The
+ * first is withdrawn each time, unless it was taken just then. */
 static _Atomic bool out[THREADS][EACH];
 
 static void sender(void *arg)
