@@ -9,7 +9,6 @@
 #include <stdatomic.h>
 
 #define WEIGHT_NICE_0 1024u
-#define WEIGHT_IDLE 3u
 
 static int run_order(const struct thread *a, const struct thread *b)
 {
@@ -27,19 +26,6 @@ void runq_init(struct runq *q, unsigned id, struct thread *idle)
     q->id = id;
     q->idle = idle;
     q->min_vruntime_ns = NS_PER_SEC; /* so that placing behind it cannot wrap */
-}
-
-unsigned sched_weight(int policy, int nice)
-{
-    unsigned weight = WEIGHT_NICE_0;
-
-    if (policy == SCHED_IDLE)
-        return WEIGHT_IDLE;
-    for (; nice < 0; nice++)
-        weight += weight / 4;
-    for (; nice > 0; nice--)
-        weight = (weight * 4 + 2) / 5;
-    return weight;
 }
 
 static uint64_t min_of(const struct runq *q) { return atomic_load_explicit(&q->min_vruntime_ns, memory_order_relaxed); }

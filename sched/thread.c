@@ -89,6 +89,7 @@ static void switch_away(bool stay)
         return;
     uint64_t now = clock_monotonic_ns();
     runq_charge(q, prev, now);
+    policy_apply(prev);
     if (runnable && here) {
         if (runq_stays(q, prev, now))
             return;
@@ -105,6 +106,8 @@ static void switch_away(bool stay)
     prev->moving = runnable && !here;
     if (prev->live_xstate && prev->xstate)
         cpu_xstate_save(prev->xstate);
+    atomic_store_explicit(&prev->cpu_clock, prev->cpu_time_ns, memory_order_release);
+    atomic_store_explicit(&next->cpu_clock, CPU_CLOCK_RUNNING | (now - next->cpu_time_ns), memory_order_release);
     p->current = next;
     next->switches++;
     if (next->app && next->fs_base != q->loaded_fs) {
@@ -324,6 +327,20 @@ static void prepare_stack(struct thread *t, void (*fn)(void *), void *arg)
     t->saved_rsp = (uint64_t)sp;
 }
 
+/* A new thread has its maker's policy, nice value and affinity, as on Linux; the kernel's own are made with the defaults. */
+static void policy_inherit(struct thread *t)
+{
+    const struct thread *maker = thread_current();
+    bool app = maker->app != NULL;
+    t->want_policy = app ? maker->want_policy : SCHED_NORMAL;
+    t->want_nice = app ? maker->want_nice : 0;
+    t->want_rt = app ? maker->want_rt : 0;
+    t->policy_dirty = true;
+    policy_apply(t);
+    for (unsigned i = 0; i < ARRAY_SIZE(t->affinity.bits); i++)
+        t->affinity.bits[i] = app ? maker->affinity.bits[i] : all_cpus.bits[i];
+}
+
 /* The thread is in state NEW, and its token is held by its maker until thread_start. */
 struct thread *thread_new(const char *name, void (*fn)(void *), void *arg)
 {
@@ -331,10 +348,8 @@ struct thread *thread_new(const char *name, void (*fn)(void *), void *arg)
     if (!t)
         return NULL;
     prepare_stack(t, fn, arg);
-    t->policy = SCHED_NORMAL;
-    t->weight = sched_weight(SCHED_NORMAL, 0);
+    policy_inherit(t);
     t->cpu = (int)percpu()->id;
-    t->affinity = all_cpus;
     t->fn = fn;
     t->arg = arg;
     t->tid = atomic_fetch_add_explicit(&next_tid, 1, memory_order_relaxed);
@@ -395,7 +410,8 @@ void sched_init(void)
     extern char boot_stack[], boot_stack_top[];
     struct percpu *p = percpu();
 
-    boot_thread = (struct thread){.state = THREAD_RUNNABLE, .active = true, .weight = sched_weight(SCHED_NORMAL, 0), .name = "idle0"};
+    boot_thread = (struct thread){.state = THREAD_RUNNABLE, .active = true, 
+                                   .weight = policy_weight(SCHED_NORMAL, 0), .name = "idle0"};
     boot_thread.kernel_stack_base = (uint64_t)boot_stack;
     boot_thread.kernel_stack_top = (uint64_t)boot_stack_top;
     boot_thread.affinity.bits[0] = 1;

@@ -1,7 +1,7 @@
 /* Threads from one CPU to another: wake-ups, placement, balance. Lock-free; no CPU waits for another.
 
    A CPU's queue is touched by that CPU only. Whoever has a thread for another CPU pushes it on that CPU's `incoming` stack; the CPU takes the whole stack at its next
-   scheduling point, at the latest in the interrupt that the pusher sends. The interrupt is sent by who finds the stack empty, unless the CPU is polling; a CPU that
+   scheduling point, at the latest in the interrupt that the pusher sends. The interrupt is sent to a halted CPU, and to a busy one by who finds the stack empty; a polling one looks by itself. A CPU that
    is about to halt first says so (activity), then looks at the stack once more, and a pusher pushes first, then reads activity: both sequentially consistent.
 
    A thread's place, by its fields:
@@ -100,7 +100,9 @@ static void push(struct thread *t, unsigned cpu)
     do
         t->wake_next = head;
     while (!atomic_compare_exchange_weak_explicit(&q->incoming, &head, t, memory_order_seq_cst, memory_order_relaxed));
-    if (!head && atomic_load_explicit(&q->activity, memory_order_seq_cst) != CPU_POLLING)
+    /* A halted CPU is told by everybody: who came first may have lost its own CPU before it could. */
+    int activity = atomic_load_explicit(&q->activity, memory_order_seq_cst);
+    if (activity == CPU_HALTED || (!head && activity == CPU_BUSY))
         apic_send_ipi(percpu_table[cpu]->apic_id, APIC_VECTOR_WAKE);
 }
 
@@ -157,6 +159,27 @@ static void make_runnable(struct runq *q, struct thread *t)
         share_with_idle(q);
 }
 
+/* t is current or queued on this CPU: takes over a new policy. False: it may not stay, and is on no queue now. */
+static bool apply_here(struct runq *q, struct thread *t)
+{
+    if (likely(!atomic_load_explicit(&t->policy_dirty, memory_order_relaxed)))
+        return true;
+    if (!t->queued) { /* current: it is looked at again when it is switched away from */
+        policy_apply(t);
+        percpu()->need_resched = 1;
+        return true;
+    }
+    runq_remove(q, t);
+    policy_apply(t);
+    if (affinity_has(t, q->id)) {
+        make_runnable(q, t);
+        return true;
+    }
+    runq_publish_load(q, percpu()->current != q->idle);
+    atomic_store_explicit(&t->active, false, memory_order_release);
+    return false;
+}
+
 void wake_place(struct thread *t)
 {
     struct runq *q = percpu()->runq;
@@ -168,7 +191,10 @@ void wake_place(struct thread *t)
                 push(t, last);
                 return;
             }
+            if (!apply_here(q, t))
+                continue;
         } else if (atomic_load_explicit(&t->state, memory_order_seq_cst) == THREAD_RUNNABLE) {
+            policy_apply(t);
             unsigned cpu = choose(t, last);
             rebase(t, last, cpu);
             t->migrations += cpu != last;
@@ -179,11 +205,15 @@ void wake_place(struct thread *t)
             }
             atomic_store_explicit(&t->active, true, memory_order_relaxed);
             make_runnable(q, t);
+        } else {
+            policy_apply(t);
         }
         atomic_exchange_explicit(&t->placed, false, memory_order_seq_cst);
-        if (atomic_load_explicit(&t->state, memory_order_seq_cst) != THREAD_RUNNABLE ||
-            atomic_load_explicit(&t->active, memory_order_acquire) ||
-            atomic_exchange_explicit(&t->placed, true, memory_order_seq_cst))
+        if (!atomic_load_explicit(&t->policy_dirty, memory_order_seq_cst) &&
+            (atomic_load_explicit(&t->state, memory_order_seq_cst) != THREAD_RUNNABLE ||
+             atomic_load_explicit(&t->active, memory_order_acquire)))
+            return;
+        if (atomic_exchange_explicit(&t->placed, true, memory_order_seq_cst))
             return;
     }
 }

@@ -3,6 +3,7 @@
 #define KERNEL_PROGRAM_H
 
 #include <kernel/compiler.h>
+#include <kernel/signal_pending.h>
 
 struct thread;
 
@@ -12,11 +13,15 @@ struct app_thread {
     void *robust_list;
     size_t robust_list_size;
     uint64_t alt_stack, alt_stack_size;
+    struct signal_pending signals;
+    uint64_t waited_signals; /* by rt_sigtimedwait: pending even if they are ignored; written by this thread only */
     uint64_t start_rsp;
     int (*start_fn)(void *);
     void *start_arg;
 };
 
+/* True if the application has a thread of this id now. Takes threads_lock. */
+bool app_thread_exists(int tid);
 /* The thread (thread id 1) that runs fn and then, by program_start, the program. NULL when there is no memory. */
 struct thread *program_main_thread(void (*fn)(void *));
 /* Lays out stack, arguments, environment and auxiliary vector, and jumps to the program. argv[0] is the name. */

@@ -9,6 +9,9 @@
 struct timespec64 {
     int64_t sec, nsec;
 };
+struct itimerspec64 {
+    struct timespec64 interval, value;
+};
 struct timeval64 {
     int64_t sec, usec;
 };

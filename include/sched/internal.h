@@ -38,16 +38,20 @@ struct thread {
     void *xstate;                /* area for them; NULL for kernel threads */
     uint64_t fs_base;
     struct cpu_set affinity;     /* set by sched_set_affinity; read by anyone */
-    /* Run queue; only its CPU touches these (policy and priority change there, too: policy.c). */
+    /* Run queue; only its CPU touches these. */
     union {
         RB_ENTRY(thread) run_link;
         TAILQ_ENTRY(thread) rt_link;
     };
     uint64_t vruntime_ns, charged_ns;
     uint64_t cpu_time_ns;
+    _Atomic uint64_t cpu_clock;  /* cputime.c; read by anyone */
     unsigned weight;
-    int policy, nice;            /* SCHED_*, -20..19 */
+    int policy;                  /* SCHED_*; as the queue sees it */
     unsigned rt_priority;        /* 1..99 for SCHED_FIFO and SCHED_RR, else 0 */
+    /* What was asked for; by anyone. The thread's CPU takes it over (policy.c). */
+    _Atomic int want_policy, want_nice, want_rt, inherited_rt;
+    _Atomic bool policy_dirty;
     unsigned queued_rt;          /* the list it is in, while queued */
     bool queued, rt_head, yielding, moving;
     char name[16];
@@ -59,11 +63,10 @@ struct thread {
     void *arg;
     /* Application threads (kernel/linux). */
     struct app_thread *app;      /* NULL for kernel threads */
-    _Atomic uint64_t pending_signals;
-    _Atomic uint64_t signals_by_kill; /* of these, the ones sent by kill() */
-    uint64_t blocked_signals;    /* this thread only */
+    uint64_t blocked_signals;    /* written by this thread only */
     struct futex_thread futex;
 };
+#define CPU_CLOCK_RUNNING (1ull << 63)
 #define THREAD_KEPT_BYTES offsetof(struct thread, saved_rsp)
 
 TAILQ_HEAD(thread_list, thread);
@@ -77,7 +80,10 @@ _Noreturn void sched_idle(void);
 int sched_cpu_init(struct percpu *p);
 uint64_t sched_idle_stack(const struct percpu *p);
 void sched_online(void);
-unsigned sched_weight(int policy, int nice);
+/* policy.c. Valid values only; -EINVAL where no CPU that is online is in the set. Any thread that cannot end meanwhile (threads_lock, or the caller). */
+void sched_set_policy(struct thread *t, int policy, int rt_priority);
+void sched_set_nice(struct thread *t, int nice);
+int sched_set_affinity(struct thread *t, const uint64_t *bits, unsigned words);
 /* If t runs on another CPU, that CPU looks soon at what was set for t: a signal, an affinity, a policy. */
 void thread_kick(struct thread *t);
 bool thread_is_idle(const struct thread *t);

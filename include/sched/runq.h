@@ -62,6 +62,11 @@ struct thread *runq_spare(struct runq *q, unsigned cpu);
 void runq_charge(struct runq *q, struct thread *t, uint64_t now);
 void runq_publish_load(struct runq *q, bool running);
 
+/* policy.c: takes over what was asked for t, which is on no queue, if it changed. */
+void policy_apply(struct thread *t);
+/* The weight of what shares by virtual run time. */
+unsigned policy_weight(int policy, int nice);
+
 /* wake.c: from one CPU to another. Interrupts off. */
 void wake_take_incoming(struct runq *q);
 void wake_answer_thief(struct runq *q);

@@ -1,6 +1,9 @@
-/* Interval timers: ITIMER_REAL and alarm, which send SIGALRM to the process. The CPU-time timers answer EINVAL. */
+/* Interval timers: ITIMER_REAL and alarm send SIGALRM to the process, ITIMER_VIRTUAL SIGVTALRM and
+   ITIMER_PROF SIGPROF. The last two count the same CPU time, the process's: a program in the
+   kernel's address space has no system time of its own. */
 #include <asm/errno.h>
-#include <kernel/clock.h>
+#include <kernel/clock_timer.h>
+#include <kernel/posix_timer.h>
 #include <kernel/signal.h>
 #include <kernel/syscall.h>
 #include <kernel/timespec.h>
@@ -8,89 +11,120 @@
 #include <linux/signal.h>
 #include <linux/time.h>
 #include <sched/mutex.h>
-#include <sched/timer.h>
+
+/* Between two signals: a shorter interval would do nothing but fire. */
+#define FIRE_MIN_NS (100 * NS_PER_US)
 
 struct itimerval64 {
     struct timeval64 interval, value;
 };
 
-static struct mutex lock = MUTEX_INIT; /* protects all below */
-static uint64_t interval_ns, deadline_ns; /* deadline 0: off */
+static void fired(struct soft_timer *soft);
 
-static void expire(struct soft_timer *t)
+#define ITIMER(clock_kind, sig_)                                                                   \
+    {                                                                                              \
+        .clock = {clock_kind, 0}, .sig = sig_, .timer.timer.fn = fired                             \
+    }
+static struct itimer {
+    struct clock_ref clock; /* constant, as sig */
+    int sig;
+    struct clock_timer timer; /* lock */
+} itimers[3] = {
+    [ITIMER_REAL] = ITIMER(CLOCK_OF_BOOT, SIGALRM),
+    [ITIMER_VIRTUAL] = ITIMER(CLOCK_OF_PROCESS, SIGVTALRM),
+    [ITIMER_PROF] = ITIMER(CLOCK_OF_PROCESS, SIGPROF),
+};
+static struct mutex lock = MUTEX_INIT; /* taken before threads_lock */
+
+static void fired(struct soft_timer *soft)
 {
-    bool fired = false;
+    struct itimer *t = CONTAINER_OF(soft, struct itimer, timer.timer);
     mutex_lock(&lock);
-    if (deadline_ns && clock_monotonic_ns() >= deadline_ns) {
-        fired = true;
-        deadline_ns = interval_ns ? deadline_after(interval_ns) : 0;
-        if (deadline_ns)
-            soft_timer_arm(t, deadline_ns);
+    bool expired = clock_timer_expired(&t->timer) > 0;
+    clock_timer_arm(&t->timer, expired ? deadline_after(FIRE_MIN_NS) : 0);
+    mutex_unlock(&lock);
+    if (expired)
+        signal_send_process(t->sig);
+}
+
+void itimers_end(void)
+{
+    mutex_lock(&lock);
+    for (unsigned i = 0; i < ARRAY_SIZE(itimers); i++) {
+        itimers[i].timer.next_ns = 0;
+        (void)soft_timer_cancel(&itimers[i].timer.timer);
     }
     mutex_unlock(&lock);
-    if (fired)
-        signal_send_process(SIGALRM);
 }
-static struct soft_timer timer = {.fn = expire};
 
-static int to_ns(const struct timeval64 *t, uint64_t *ns)
+static bool valid(const struct timeval64 *t)
 {
-    if (t->sec < 0 || t->usec < 0 || t->usec >= 1000000)
-        return -EINVAL;
-    *ns = timespec_ns(&(struct timespec64){t->sec, t->usec * 1000});
-    return 0;
+    return t->sec >= 0 && t->usec >= 0 && t->usec < 1000000;
 }
 
+static uint64_t to_ns(const struct timeval64 *t)
+{
+    return timespec_ns(&(struct timespec64){t->sec, t->usec * 1000});
+}
+
+/* Rounded up: what is left of a running timer is never 0. */
 static struct timeval64 of_ns(uint64_t ns)
 {
-    return (struct timeval64){(int64_t)(ns / NS_PER_SEC), (int64_t)(ns % NS_PER_SEC / 1000)};
+    uint64_t us = ns / NS_PER_US + (ns % NS_PER_US != 0);
+    return (struct timeval64){(int64_t)(us / 1000000), (int64_t)(us % 1000000)};
 }
 
-/* Sets the timer to value (0: off); returns what was left. */
-static uint64_t set(uint64_t value_ns, uint64_t new_interval_ns, uint64_t *old_interval)
+static struct itimerval64 setting(const struct itimer *t)
+{
+    return (struct itimerval64){of_ns(t->timer.period_ns), of_ns(clock_timer_left(&t->timer))};
+}
+
+/* Sets the timer (a value of 0 stops it); returns what it was. */
+static struct itimerval64 set(struct itimer *t, const struct itimerval64 *new)
 {
     mutex_lock(&lock);
-    uint64_t now = clock_monotonic_ns(), left = deadline_ns > now ? deadline_ns - now : 0;
-    *old_interval = interval_ns;
-    interval_ns = new_interval_ns;
-    deadline_ns = value_ns ? deadline_after(value_ns) : 0;
-    if (deadline_ns)
-        soft_timer_arm(&timer, deadline_ns);
-    else
-        (void)soft_timer_cancel(&timer);
+    struct itimerval64 was = setting(t);
+    if (!clock_timer_set(&t->timer, &t->clock, to_ns(&new->value), to_ns(&new->interval), false))
+        clock_timer_arm(&t->timer, 0);
     mutex_unlock(&lock);
-    return left;
+    return was;
 }
 
-SYSCALL(setitimer, 3, "which, new, old", SYSCALL_PARTIAL) /* ITIMER_REAL */
+SYSCALL(setitimer, 3, "which, new, old", SYSCALL_COMPLETE)
 long sys_setitimer(int which, const struct itimerval64 *new, struct itimerval64 *old)
 {
-    uint64_t value = 0, interval = 0, old_interval;
+    struct itimerval64 wanted = {0};
     if ((new && !user_range_ok(new, sizeof(*new))) || (old && !user_range_ok(old, sizeof(*old))))
         return -EFAULT;
-    if (which != ITIMER_REAL || (new && (to_ns(&new->value, &value) || to_ns(&new->interval, &interval))))
+    if (new)
+        wanted = *new;
+    if (which < 0 || which > ITIMER_PROF || !valid(&wanted.value) || !valid(&wanted.interval))
         return -EINVAL;
-    uint64_t left = set(value, interval, &old_interval);
+    struct itimerval64 was = set(&itimers[which], &wanted);
     if (old)
-        *old = (struct itimerval64){of_ns(old_interval), of_ns(left)};
+        *old = was;
     return 0;
 }
 
-SYSCALL(getitimer, 2, "which, value", SYSCALL_PARTIAL) /* ITIMER_REAL */
+SYSCALL(getitimer, 2, "which, value", SYSCALL_COMPLETE)
 long sys_getitimer(int which, struct itimerval64 *value)
 {
-    if (which != ITIMER_REAL)
+    if (which < 0 || which > ITIMER_PROF)
         return -EINVAL;
+    if (!user_range_ok(value, sizeof(*value)))
+        return -EFAULT;
     mutex_lock(&lock);
-    uint64_t now = clock_monotonic_ns();
-    *value = (struct itimerval64){of_ns(interval_ns), of_ns(deadline_ns > now ? deadline_ns - now : 0)};
+    struct itimerval64 now = setting(&itimers[which]);
     mutex_unlock(&lock);
+    *value = now;
     return 0;
 }
 
+/* Seconds that were left, rounded to the nearest, but not to 0. */
 SYSCALL(alarm, 1, "seconds", SYSCALL_COMPLETE)
 long sys_alarm(unsigned seconds)
 {
-    uint64_t interval;
-    return (long)((set(seconds * NS_PER_SEC, 0, &interval) + NS_PER_SEC - 1) / NS_PER_SEC);
+    struct itimerval64 was =
+        set(&itimers[ITIMER_REAL], &(struct itimerval64){.value = {seconds, 0}});
+    return was.value.sec + ((!was.value.sec && was.value.usec) || was.value.usec >= 500000);
 }

@@ -3,6 +3,7 @@
 #include <fs/synthfs.h>
 #include <kernel/boot.h>
 #include <kernel/clock.h>
+#include <kernel/cpu_usage.h>
 #include <kernel/program.h>
 #include <kernel/string.h>
 #include <mm/page.h>
@@ -27,12 +28,11 @@ static struct usage usage_now(void)
     vm_usage(&u.mapped, &u.resident);
     mutex_lock(&threads_lock);
     TAILQ_FOREACH(t, &all_threads, all_link) {
-        if (t->app) {
+        if (t->app)
             u.threads++;
-            u.cpu_ns += t->cpu_time_ns;
-        }
     }
     mutex_unlock(&threads_lock);
+    u.cpu_ns = cpu_usage_process().cpu_ns;
     uint64_t image = boot_info.image_end - boot_info.image_start;
     u.mapped += image;
     u.resident += image;

@@ -8,6 +8,7 @@
 #include <kernel/boot.h>
 #include <kernel/log.h>
 #include <kernel/panic.h>
+#include <kernel/posix_timer.h>
 #include <kernel/program.h>
 #include <kernel/random.h>
 #include <kernel/string.h>
@@ -44,6 +45,7 @@ struct thread *program_main_thread(void (*fn)(void *))
 {
     struct thread *t = thread_new("init", fn, NULL);
     if (t) {
+        signal_pending_init(&main_app.signals);
         t->app = &main_app;
         t->tid = 1;
     }
@@ -133,6 +135,7 @@ _Noreturn void program_exit(int status)
             thread_wait_prepare();
             thread_wait();
         }
+    timers_end();
     close_files();
     devices_shutdown();
     program_abandon(status);

@@ -1,4 +1,5 @@
-/* Signals. Actions belong to the process; masks and pending signals to threads.
+/* Signals. Actions belong to the process, masks to threads; a pending signal is a thread's or the process's (signal_pending.c). One for the process is taken by the first thread that
+   does not block it: the sender wakes one such, and a thread that begins to block it, or ends, passes that on to another (signal_send.c).
 
    Where a handler runs: a thread that signals itself, and a thread whose interruptible wait was ended by a signal, run it as a function call at the end of
    the system call (signal_deliver; the system call is a function call, so no register needs saving). A fault, and a thread that was preempted in application code, get a frame on
@@ -9,10 +10,12 @@
 #include <arch/cpu.h>
 #include <arch/trap_internal.h>
 #include <asm/errno.h>
+#include <kernel/clock.h>
 #include <kernel/panic.h>
 #include <kernel/program.h>
 #include <kernel/signal.h>
 #include <kernel/signal_fault.h>
+#include <kernel/signal_internal.h>
 #include <kernel/string.h>
 #include <kernel/symbols.h>
 #include <kernel/syscall.h>
@@ -25,9 +28,6 @@
 #include <sched/internal.h>
 #include <stdatomic.h>
 
-#define SIGNALS 64
-#define BIT(sig) (1ull << ((sig) - 1))
-#define UNBLOCKABLE (BIT(SIGKILL) | BIT(SIGSTOP))
 #define RED_ZONE 128
 
 struct kernel_action {
@@ -52,7 +52,7 @@ static bool ignored_by_default(int sig)
            sig == SIGTTIN || sig == SIGTTOU;
 }
 
-static bool is_ignored(int sig)
+bool signal_is_ignored(int sig)
 {
     void *h = (void *)actions[sig].handler;
     return h == (void *)SIG_IGN || (h == (void *)SIG_DFL && ignored_by_default(sig));
@@ -66,81 +66,14 @@ static _Noreturn void terminate(int sig)
     program_exit(128 + sig);
 }
 
-static uint64_t ready(const struct thread *t)
-{
-    return atomic_load_explicit(&t->pending_signals, memory_order_acquire) & ~t->blocked_signals;
-}
-
-/* The flag first, then a look, in that order for all CPUs: a signal that comes in between sets the flag itself (post). The same order serves a mask that was changed before. */
-static void note(struct thread *t)
-{
-    atomic_exchange_explicit(&t->interrupted, false, memory_order_seq_cst);
-    if (ready(t))
-        atomic_store_explicit(&t->interrupted, true, memory_order_relaxed);
-}
-
-bool thread_interrupted(void)
-{
-    struct thread *t = thread_current();
-    return atomic_load_explicit(&t->interrupted, memory_order_relaxed) && ready(t);
-}
-
-/* Makes sig pending for t and wakes it if that ends a wait. by_kill: SI_USER, not SI_TKILL. */
-static void post(struct thread *t, int sig, bool by_kill)
-{
-    if (is_ignored(sig) && !(t->blocked_signals & BIT(sig)))
-        return;
-    if (by_kill)
-        atomic_fetch_or_explicit(&t->signals_by_kill, BIT(sig), memory_order_relaxed);
-    else
-        atomic_fetch_and_explicit(&t->signals_by_kill, ~BIT(sig), memory_order_relaxed);
-    atomic_fetch_or_explicit(&t->pending_signals, BIT(sig), memory_order_seq_cst);
-    if (t->blocked_signals & BIT(sig))
-        return;
-    atomic_store_explicit(&t->interrupted, true, memory_order_seq_cst);
-    if (t != thread_current()) {
-        thread_wake(t);
-        thread_kick(t);
-    }
-}
-
-void signal_send_self(int sig) { post(thread_current(), sig, false); }
-
-uint64_t signal_mask_swap(uint64_t mask)
-{
-    struct thread *t = thread_current();
-    uint64_t old = t->blocked_signals;
-    t->blocked_signals = mask & ~UNBLOCKABLE;
-    note(t);
-    return old;
-}
-
-static int take(struct thread *t)
-{
-    uint64_t set = ready(t);
-    if (!set)
-        return 0;
-    int sig = __builtin_ctzll(set) + 1;
-    atomic_fetch_and_explicit(&t->pending_signals, ~BIT(sig), memory_order_acq_rel);
-    return sig;
-}
-
 static void prepare_action(int sig, struct kernel_action *a, uint64_t *old_mask)
 {
     struct thread *t = thread_current();
     *a = actions[sig];
     *old_mask = t->blocked_signals;
-    t->blocked_signals |= (a->mask | (a->flags & SA_NODEFER ? 0 : BIT(sig))) & ~UNBLOCKABLE;
+    signal_set_mask(t, t->blocked_signals | a->mask | (a->flags & SA_NODEFER ? 0 : BIT(sig)));
     if (a->flags & SA_RESETHAND)
         actions[sig].handler = NULL;
-}
-
-static siginfo_t info_of(struct thread *t, int sig)
-{
-    bool by_kill = atomic_load_explicit(&t->signals_by_kill, memory_order_relaxed) & BIT(sig);
-    siginfo_t info = {.si_signo = sig, .si_code = by_kill ? SI_USER : SI_TKILL};
-    info.si_pid = 1;
-    return info;
 }
 
 /* Calls the handler, on the alternate stack where it is wanted and not in use. */
@@ -163,24 +96,24 @@ bool signal_deliver(void)
 {
     struct thread *t = thread_current();
     bool restart = true;
+    siginfo_t info;
     int sig;
-    while ((sig = take(t))) {
-        if (is_ignored(sig))
+    while ((sig = signal_take(t, ~t->blocked_signals, &info))) {
+        if (signal_is_ignored(sig))
             continue;
         if (actions[sig].handler == (void *)SIG_DFL)
             terminate(sig);
         struct kernel_action a;
         uint64_t old_mask;
-        siginfo_t info = info_of(t, sig);
         struct ucontext context = {0};
         prepare_action(sig, &a, &old_mask);
         memcpy(&context.uc_sigmask, &old_mask, sizeof(old_mask));
         call_handler(t, &a, sig, &info, &context);
         restart = restart && (a.flags & SA_RESTART);
         memcpy(&old_mask, &context.uc_sigmask, sizeof(old_mask)); /* a handler may change the mask it returns to */
-        t->blocked_signals = old_mask & ~UNBLOCKABLE;
+        signal_set_mask(t, old_mask);
     }
-    note(t);
+    signal_note(t);
     return restart;
 }
 
@@ -206,10 +139,11 @@ static void save_registers(struct sigcontext *c, const struct trap_frame *f)
     c->err = f->error, c->trapno = f->vector;
 }
 
-/* Changes the frame so that leaving it enters the handler of sig. False when there is no stack to do it on. */
-static bool push_frame(struct trap_frame *f, int sig, int code, uint64_t address)
+/* Changes the frame so that leaving it enters the handler of the signal; address: of a fault. False when there is no stack to do it on. */
+static bool push_frame(struct trap_frame *f, const siginfo_t *info, uint64_t address)
 {
     struct thread *t = thread_current();
+    int sig = info->si_signo;
     struct app_thread *app = t->app;
     uint64_t sp = f->rsp - RED_ZONE;
     bool on_alt = app->alt_stack_size && f->rsp - app->alt_stack < app->alt_stack_size;
@@ -225,9 +159,7 @@ static bool push_frame(struct trap_frame *f, int sig, int code, uint64_t address
     prepare_action(sig, &a, &old_mask);
     memset(s, 0, sizeof(*s));
     s->return_address = (uint64_t)a.restorer;
-    s->info.si_signo = sig;
-    s->info.si_code = code;
-    s->info.si_addr = (void *)address;
+    s->info = *info;
     memcpy(&s->context.uc_sigmask, &old_mask, sizeof(old_mask));
     s->context.uc_stack.ss_sp = (void *)app->alt_stack;
     s->context.uc_stack.ss_size = app->alt_stack_size;
@@ -249,17 +181,22 @@ static bool push_frame(struct trap_frame *f, int sig, int code, uint64_t address
 void signal_preempted(struct trap_frame *f)
 {
     struct thread *t = thread_current();
+    siginfo_t info;
     int sig;
-    if (!t->app || symbol_is_kernel(f->rip)) /* the kernel finishes what it does; the system call's end delivers */
+    if (!t->app)
         return;
-    while ((sig = take(t))) {
-        if (is_ignored(sig))
+    if (symbol_is_kernel(f->rip)) { /* the kernel finishes what it does, and its end delivers in most system calls */
+        signal_nudge();
+        return;
+    }
+    while ((sig = signal_take(t, ~t->blocked_signals, &info))) {
+        if (signal_is_ignored(sig))
             continue;
-        if (actions[sig].handler == (void *)SIG_DFL || !push_frame(f, sig, SI_TKILL, 0))
+        if (actions[sig].handler == (void *)SIG_DFL || !push_frame(f, &info, 0))
             terminate(sig);
         break; /* the next one when this handler's frame is left, or by the next preemption */
     }
-    note(t);
+    signal_note(t);
 }
 
 void signal_fault(struct trap_frame *f, int sig, int code, uint64_t address)
@@ -268,7 +205,9 @@ void signal_fault(struct trap_frame *f, int sig, int code, uint64_t address)
     bool in_kernel = symbol_is_kernel(f->rip);
     bool handled = t->app && !in_kernel && !(t->blocked_signals & BIT(sig)) && actions[sig].handler != (void *)SIG_DFL &&
                    actions[sig].handler != (void *)SIG_IGN;
-    if (handled && push_frame(f, sig, code, address))
+    siginfo_t info = {.si_signo = sig, .si_code = code};
+    info.si_addr = (void *)address;
+    if (handled && push_frame(f, &info, address))
         return;
     report_printf("\n%s: killed by %s: %s at address %#lx%s\n", program_name(), signal_name(sig), trap_name(f->vector), address,
                   in_kernel ? " (in a system call)" : "");
@@ -299,16 +238,6 @@ _Noreturn void signal_return(struct ucontext *context)
     __builtin_unreachable();
 }
 
-/* POSIX: what is pending when its signal becomes ignored is discarded. */
-static void forget(int sig)
-{
-    struct thread *t;
-    mutex_lock(&threads_lock);
-    TAILQ_FOREACH(t, &all_threads, all_link)
-        atomic_fetch_and_explicit(&t->pending_signals, ~BIT(sig), memory_order_relaxed);
-    mutex_unlock(&threads_lock);
-}
-
 SYSCALL(rt_sigaction, 4, "sig, act, oldact, sigsetsize", SYSCALL_COMPLETE)
 long sys_rt_sigaction(int sig, const struct kernel_action *act, struct kernel_action *old, size_t size)
 {
@@ -321,8 +250,8 @@ long sys_rt_sigaction(int sig, const struct kernel_action *act, struct kernel_ac
     if (act)
         actions[sig] = *act;
     mutex_unlock(&actions_lock);
-    if (act && is_ignored(sig))
-        forget(sig);
+    if (act && signal_is_ignored(sig))
+        signal_forget(sig);
     if (old)
         *old = was;
     return 0;
@@ -348,64 +277,6 @@ long sys_rt_sigprocmask(int how, const uint64_t *set, uint64_t *old, size_t size
     }
     if (old)
         *old = was;
-    return 0;
-}
-
-SYSCALL(rt_sigpending, 2, "set, sigsetsize", SYSCALL_COMPLETE)
-long sys_rt_sigpending(uint64_t *set, size_t size)
-{
-    struct thread *t = thread_current();
-    if (size != 8)
-        return -EINVAL;
-    *set = t->pending_signals & t->blocked_signals;
-    return 0;
-}
-
-static long send_to(int tid, int sig)
-{
-    if (sig < 0 || sig > SIGNALS)
-        return -EINVAL;
-    mutex_lock(&threads_lock);
-    struct thread *t = thread_find(tid);
-    bool found = t && t->app;
-    if (found && sig)
-        post(t, sig, false);
-    mutex_unlock(&threads_lock);
-    return found ? 0 : -ESRCH;
-}
-
-SYSCALL(tkill, 2, "tid, sig", SYSCALL_COMPLETE)
-long sys_tkill(int tid, int sig) { return send_to(tid, sig); }
-SYSCALL(tgkill, 3, "tgid, tid, sig", SYSCALL_COMPLETE)
-long sys_tgkill(int tgid, int tid, int sig) { return tgid == 1 ? send_to(tid, sig) : -ESRCH; }
-
-/* To any application thread that does not block the signal, else to the main thread, where it waits. */
-void signal_send_process(int sig)
-{
-    struct thread *t;
-    mutex_lock(&threads_lock);
-    struct thread *target = NULL;
-    TAILQ_FOREACH(t, &all_threads, all_link)
-        if (t->app && (!target || ((target->blocked_signals & BIT(sig)) && !(t->blocked_signals & BIT(sig)))))
-            target = t;
-    if (target)
-        post(target, sig, true);
-    mutex_unlock(&threads_lock);
-}
-
-/* To the process: the caller takes it if it does not block the signal. */
-SYSCALL(kill, 2, "pid, sig", SYSCALL_COMPLETE)
-long sys_kill(int pid, int sig)
-{
-    struct thread *self = thread_current();
-    if (pid != 0 && pid != 1 && pid != -1)
-        return -ESRCH;
-    if (sig < 0 || sig > SIGNALS)
-        return -EINVAL;
-    if (sig && !(self->blocked_signals & BIT(sig)))
-        post(self, sig, true);
-    else if (sig)
-        signal_send_process(sig);
     return 0;
 }
 
@@ -452,35 +323,42 @@ long sys_pause(void)
     return sys_rt_sigsuspend(&mask, 8);
 }
 
-SYSCALL(rt_sigtimedwait, 4, "set, info, timeout, sigsetsize", SYSCALL_COMPLETE)
-long sys_rt_sigtimedwait(const uint64_t *set, siginfo_t *info, const struct timespec64 *timeout, size_t size)
+/* Until a signal of wanted is there or the deadline has come. The mask lets them in, so that they wake us; taking happens under it as well. */
+static long wait_for(struct thread *t, uint64_t wanted, uint64_t deadline, siginfo_t *info)
 {
-    struct thread *t = thread_current();
-    if (size != 8 || (timeout && !timespec_valid(timeout)))
-        return -EINVAL;
-    uint64_t deadline = timeout ? deadline_after(timespec_ns(timeout)) : TIME_NEVER, wanted = *set & ~UNBLOCKABLE;
-    uint64_t old = t->blocked_signals;
     for (;;) {
-        uint64_t got = atomic_load_explicit(&t->pending_signals, memory_order_acquire) & wanted;
-        if (got) {
-            int sig = __builtin_ctzll(got) + 1;
-            atomic_fetch_and_explicit(&t->pending_signals, ~BIT(sig), memory_order_acq_rel);
-            (void)signal_mask_swap(old);
-            if (info) {
-                *info = info_of(t, sig);
-            }
+        int sig = signal_take(t, wanted, info);
+        if (sig)
             return sig;
-        }
-        (void)signal_mask_swap(old & ~wanted); /* so that they wake us */
-        long result = thread_interrupted() && !(ready(t) & wanted) ? -EINTR : clock_monotonic_ns() >= deadline ? -EAGAIN : 0;
-        if (result) {
-            (void)signal_mask_swap(old);
-            return result;
-        }
+        signal_note(t);
+        if (thread_interrupted() && !(signal_ready(t) & wanted))
+            return -EINTR;
+        if (clock_monotonic_ns() >= deadline)
+            return -EAGAIN;
         thread_wait_prepare();
-        if (ready(t))
+        if (signal_ready(t))
             thread_wait_cancel();
         else
             thread_wait_until(deadline);
     }
+}
+
+SYSCALL(rt_sigtimedwait, 4, "set, info, timeout, sigsetsize", SYSCALL_COMPLETE)
+long sys_rt_sigtimedwait(const uint64_t *set, siginfo_t *info, const struct timespec64 *timeout, size_t size)
+{
+    struct thread *t = thread_current();
+    siginfo_t got;
+    if (size != 8 || (timeout && !timespec_valid(timeout)))
+        return -EINVAL;
+    if (!user_range_ok(set, sizeof(*set)) || (info && !user_range_ok(info, sizeof(*info))))
+        return -EFAULT;
+    uint64_t deadline = timeout ? deadline_after(timespec_ns(timeout)) : TIME_NEVER, wanted = *set & ~UNBLOCKABLE;
+    t->app->waited_signals = wanted;
+    uint64_t old = signal_mask_swap(t->blocked_signals & ~wanted);
+    long result = wait_for(t, wanted, deadline, &got);
+    (void)signal_mask_swap(old);
+    t->app->waited_signals = 0;
+    if (result > 0 && info)
+        *info = got;
+    return result;
 }

@@ -105,6 +105,14 @@ syscall_interrupted:
     STUB __NR_tkill
     STUB __NR_tgkill
     STUB __NR_rt_sigprocmask
+    STUB __NR_rt_sigtimedwait
+    STUB __NR_rt_sigsuspend
+    STUB __NR_pause
+    STUB __NR_sched_yield
+    STUB __NR_setitimer
+    STUB __NR_alarm
+    STUB __NR_timer_settime
+    STUB __NR_timer_delete
     RESTART __NR_flock, 3
     STUB __NR_fcntl
     .section .rodata.syscall_stubs, "a"

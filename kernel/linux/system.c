@@ -3,6 +3,7 @@
 #include <asm/errno.h>
 #include <fs/file.h>
 #include <kernel/clock.h>
+#include <kernel/cpu_usage.h>
 #include <kernel/log.h>
 #include <kernel/program.h>
 #include <kernel/random.h>
@@ -101,24 +102,20 @@ long sys_setrlimit(unsigned resource, const struct rlimit64 *limit) { return sys
 SYSCALL(getrusage, 2, "who, usage", SYSCALL_PARTIAL) /* times and context switches; the rest is 0 */
 long sys_getrusage(int who, struct rusage *u)
 {
-    uint64_t ns = 0;
-    struct thread *t;
     if (who != RUSAGE_SELF && who != RUSAGE_THREAD && who != RUSAGE_CHILDREN)
         return -EINVAL;
     if (!user_range_ok(u, sizeof(*u)))
         return -EFAULT;
+    struct cpu_usage used = {0};
+    if (who == RUSAGE_SELF)
+        used = cpu_usage_process();
+    else if (who == RUSAGE_THREAD)
+        used = cpu_usage_self();
     memset(u, 0, sizeof(*u));
-    mutex_lock(&threads_lock);
-    TAILQ_FOREACH(t, &all_threads, all_link) {
-        if (t->app && (who == RUSAGE_SELF || (who == RUSAGE_THREAD && t == thread_current()))) {
-            ns += t->cpu_time_ns;
-            u->ru_nvcsw += (long)t->switches;
-            u->ru_nivcsw += (long)t->preemptions;
-        }
-    }
-    mutex_unlock(&threads_lock);
-    u->ru_utime.tv_sec = (long)(ns / NS_PER_SEC);
-    u->ru_utime.tv_usec = (long)(ns % NS_PER_SEC / 1000);
+    u->ru_utime.tv_sec = (long)(used.cpu_ns / NS_PER_SEC);
+    u->ru_utime.tv_usec = (long)(used.cpu_ns % NS_PER_SEC / 1000);
+    u->ru_nvcsw = (long)used.voluntary;
+    u->ru_nivcsw = (long)used.involuntary;
     return 0;
 }
 

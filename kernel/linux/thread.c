@@ -3,10 +3,12 @@
 #include <arch/cpu.h>
 #include <asm/errno.h>
 #include <asm/prctl.h>
+#include <kernel/cpu_usage.h>
 #include <kernel/futex.h>
 #include <kernel/log.h>
 #include <kernel/panic.h>
 #include <kernel/program.h>
+#include <kernel/signal.h>
 #include <kernel/string.h>
 #include <kernel/syscall.h>
 #include <kernel/user.h>
@@ -24,6 +26,15 @@ _Noreturn void enter_thread(uint64_t rsp, int (*fn)(void *), void *arg);
 _Noreturn void thread_returned(int status);
 
 static _Atomic int app_threads = 1;
+
+bool app_thread_exists(int tid)
+{
+    mutex_lock(&threads_lock);
+    struct thread *t = thread_find(tid);
+    bool found = t && t->app;
+    mutex_unlock(&threads_lock);
+    return found;
+}
 
 static void app_thread_main(void *arg)
 {
@@ -50,6 +61,7 @@ long singlet_clone(unsigned long flags, void *stack, int *parent_tid, int *child
     *a = (struct app_thread){.start_rsp = (uint64_t)stack, .start_fn = fn, .start_arg = arg};
     if (flags & CLONE_CHILD_CLEARTID)
         a->clear_child_tid = child_tid;
+    signal_pending_init(&a->signals);
     t->app = a;
     t->fs_base = flags & CLONE_SETTLS ? tls : parent->fs_base;
     t->blocked_signals = parent->blocked_signals;
@@ -77,14 +89,13 @@ static void app_thread_end(int status)
     futex_exit(a->robust_list, a->robust_list_size);
     if (atomic_fetch_sub_explicit(&app_threads, 1, memory_order_acq_rel) == 1)
         program_exit(status & 0xff);
+    cpu_usage_retire(t); /* from here on nobody sends it a signal */
+    signal_thread_end(t, &a->signals);
     if (a->clear_child_tid) {
         /* release: the thread's writes come before its end is seen */
         atomic_store_explicit((_Atomic int *)a->clear_child_tid, 0, memory_order_release);
         futex_wake_address(a->clear_child_tid, 1);
     }
-    mutex_lock(&threads_lock); /* who finds a thread looks at this */
-    t->app = NULL;
-    mutex_unlock(&threads_lock);
     if (t->tid != 1)
         kfree(a);
 }
@@ -169,8 +180,6 @@ SYSCALL(getsid, 1, "pid", SYSCALL_COMPLETE)
 long sys_getsid(int pid) { return pid == 0 || pid == 1 ? 1 : -ESRCH; }
 SYSCALL(setsid, 0, "", SYSCALL_COMPLETE)
 long sys_setsid(void) { return -EPERM; /* the one process leads its session already */ }
-SYSCALL(getpriority, 2, "which, who", SYSCALL_PARTIAL) /* the process only */
-long sys_getpriority(int which, int who) { return which == 0 && (who == 0 || who == 1) ? 20 : -ESRCH; }
 
 SYSCALL(arch_prctl, 2, "code, addr", SYSCALL_PARTIAL) /* FS only: GS is the kernel's */
 long sys_arch_prctl(int code, unsigned long addr)
@@ -205,33 +214,6 @@ long sys_prctl(int option, unsigned long a2, unsigned long a3, unsigned long a4,
     }
 }
 
-SYSCALL(sched_yield, 0, "", SYSCALL_COMPLETE)
-long sys_sched_yield(void)
-{
-    thread_yield();
-    return 0;
-}
-
-SYSCALL(sched_getaffinity, 3, "pid, size, mask", SYSCALL_COMPLETE)
-long sys_sched_getaffinity(int pid, size_t size, unsigned long *mask)
-{
-    size_t need = ALIGN_UP(ALIGN_UP(percpu_count, 8) / 8, 8);
-    if (size < need || size % 8)
-        return -EINVAL;
-    if (!user_range_ok(mask, need))
-        return -EFAULT;
-    memset(mask, 0, need);
-    for (unsigned i = 0; i < percpu_count; i++)
-        mask[i / 64] |= 1ul << (i % 64);
-    return (long)need;
-}
-
-SYSCALL(sched_setaffinity, 3, "pid, size, mask", SYSCALL_PARTIAL) /* one CPU: only a mask that contains it is right */
-long sys_sched_setaffinity(int pid, size_t size, const unsigned long *mask)
-{
-    return size >= 1 && (*(const unsigned char *)mask & 1) ? 0 : -EINVAL;
-}
-
 SYSCALL(getcpu, 3, "cpu, node, cache", SYSCALL_COMPLETE)
 long sys_getcpu(unsigned *cpu, unsigned *node, void *cache)
 {
@@ -242,17 +224,3 @@ long sys_getcpu(unsigned *cpu, unsigned *node, void *cache)
     return 0;
 }
 
-SYSCALL(sched_getscheduler, 1, "pid", SYSCALL_COMPLETE)
-long sys_sched_getscheduler(int pid) { return SCHED_NORMAL; }
-SYSCALL(sched_getparam, 2, "pid, param", SYSCALL_COMPLETE)
-long sys_sched_getparam(int pid, int *param)
-{
-    *param = 0;
-    return 0;
-}
-SYSCALL(sched_setscheduler, 3, "pid, policy, param", SYSCALL_PARTIAL) /* SCHED_OTHER only */
-long sys_sched_setscheduler(int pid, int policy, const int *param) { return policy == 0 && *param == 0 ? 0 : -EINVAL; }
-SYSCALL(sched_get_priority_max, 1, "policy", SYSCALL_COMPLETE)
-long sys_sched_get_priority_max(int policy) { return policy == 1 || policy == 2 ? 99 : policy >= 0 && policy <= 6 ? 0 : -EINVAL; }
-SYSCALL(sched_get_priority_min, 1, "policy", SYSCALL_COMPLETE)
-long sys_sched_get_priority_min(int policy) { return policy == 1 || policy == 2 ? 1 : policy >= 0 && policy <= 6 ? 0 : -EINVAL; }

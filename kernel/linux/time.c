@@ -1,42 +1,26 @@
-/* Clocks and sleeping. CPU-time clocks count the calling thread, or all threads. */
+/* Reading and setting the clocks. CPU-time clocks count the calling thread, another one, or all
+ * threads (clocks.c). */
 #include <asm/errno.h>
 #include <kernel/clock.h>
+#include <kernel/clocks.h>
+#include <kernel/cpu_usage.h>
 #include <kernel/syscall.h>
 #include <kernel/timespec.h>
 #include <kernel/user.h>
 #include <linux/time.h>
-#include <sched/internal.h>
 
-static uint64_t thread_cpu_ns(void)
-{
-    struct thread *t = thread_current();
-    preempt_disable(); /* the two move together at a switch */
-    uint64_t ns = t->cpu_time_ns + (clock_monotonic_ns() - t->charged_ns);
-    preempt_enable();
-    return ns;
-}
+#define TICKS_PER_SEC 100 /* USER_HZ, of times(2) */
+#define REALTIME_MAX_NS                                                                            \
+    (INT64_MAX -                                                                                   \
+     30ll * 365 * 86400 * (int64_t)NS_PER_SEC) /* as Linux: 30 years of uptime are left */
 
-static uint64_t process_cpu_ns(void)
+static int clock_read(int id, uint64_t *ns)
 {
-    struct thread *t;
-    uint64_t ns = clock_monotonic_ns() - thread_current()->charged_ns;
-    mutex_lock(&threads_lock);
-    TAILQ_FOREACH(t, &all_threads, all_link)
-        if (t->app)
-            ns += t->cpu_time_ns;
-    mutex_unlock(&threads_lock);
-    return ns;
-}
-
-static int clock_read(int clock, uint64_t *ns)
-{
-    switch (clock) {
-    case CLOCK_REALTIME: case CLOCK_REALTIME_COARSE: case CLOCK_TAI: *ns = clock_realtime_ns(); return 0;
-    case CLOCK_MONOTONIC: case CLOCK_MONOTONIC_COARSE: case CLOCK_MONOTONIC_RAW: case CLOCK_BOOTTIME: *ns = clock_monotonic_ns(); return 0;
-    case CLOCK_THREAD_CPUTIME_ID: *ns = thread_cpu_ns(); return 0;
-    case CLOCK_PROCESS_CPUTIME_ID: *ns = process_cpu_ns(); return 0;
-    default: return -EINVAL;
-    }
+    struct clock_ref clock;
+    int err = clock_resolve(id, &clock);
+    if (!err && clock_now(&clock, ns)) /* its thread ended just now */
+        err = -EINVAL;
+    return err;
 }
 
 SYSCALL(clock_gettime, 2, "clock, time", SYSCALL_COMPLETE)
@@ -58,24 +42,32 @@ long sys_clock_gettime(int clock, struct timespec64 *time)
     return 0;
 }
 
+/* All clocks, the coarse ones among them, are as fine as the TSC. */
 SYSCALL(clock_getres, 2, "clock, resolution", SYSCALL_COMPLETE)
 long sys_clock_getres(int clock, struct timespec64 *resolution)
 {
-    uint64_t ns;
-    int err = clock_read(clock, &ns);
-    if (!err && resolution)
+    struct clock_ref ref;
+    int err = clock_resolve(clock, &ref);
+    if (err)
+        return err;
+    if (resolution && !user_range_ok(resolution, sizeof(*resolution)))
+        return -EFAULT;
+    if (resolution)
         *resolution = (struct timespec64){0, 1};
-    return err;
+    return 0;
 }
 
 SYSCALL(gettimeofday, 2, "time, zone", SYSCALL_COMPLETE)
-long sys_gettimeofday(struct timeval64 *time, void *zone)
+long sys_gettimeofday(struct timeval64 *time, int zone[2])
 {
     uint64_t ns = clock_realtime_ns();
-    if (time && !user_range_ok(time, sizeof(*time)))
+    if ((time && !user_range_ok(time, sizeof(*time))) ||
+        (zone && !user_range_ok(zone, 2 * sizeof(*zone))))
         return -EFAULT;
     if (time)
         *time = (struct timeval64){(int64_t)(ns / NS_PER_SEC), (int64_t)(ns % NS_PER_SEC / 1000)};
+    if (zone)
+        zone[0] = zone[1] = 0; /* UTC: setting another answers EINVAL */
     return 0;
 }
 
@@ -83,60 +75,43 @@ SYSCALL(time, 1, "time", SYSCALL_COMPLETE)
 long sys_time(long *time)
 {
     long s = (long)(clock_realtime_ns() / NS_PER_SEC);
+    if (time && !user_range_ok(time, sizeof(*time)))
+        return -EFAULT;
     if (time)
         *time = s;
     return s;
 }
 
-SYSCALL(clock_settime, 2, "clock, time", SYSCALL_COMPLETE)
-long sys_clock_settime(int clock, const struct timespec64 *time)
+/* As on Linux the wall clock cannot be set to a time before that of the boot would be one before
+ * 1970. */
+static long set_realtime(const struct timespec64 *time)
 {
-    if (clock != CLOCK_REALTIME || !timespec_valid(time))
+    if (!timespec_valid(time) || timespec_ns(time) > (uint64_t)REALTIME_MAX_NS ||
+        timespec_ns(time) < clock_monotonic_ns())
         return -EINVAL;
-    clock_set_realtime_ns(timespec_ns(time));
+    wall_set(timespec_ns(time));
     return 0;
 }
 
-/* Sleeps until the deadline on the given clock; -EINTR by a signal. The wall clock may be set meanwhile, so it is looked at again at least once a second. */
-static int sleep_until(uint64_t deadline, bool realtime)
+SYSCALL(clock_settime, 2, "clock, time", SYSCALL_COMPLETE)
+long sys_clock_settime(int clock, const struct timespec64 *time)
 {
-    for (;;) {
-        uint64_t now = realtime ? clock_realtime_ns() : clock_monotonic_ns();
-        if (now >= deadline)
-            return 0;
-        thread_wait_prepare();
-        if (thread_interrupted()) {
-            thread_wait_cancel();
-            return -EINTR;
-        }
-        uint64_t left = deadline - now;
-        thread_wait_until(deadline_after(realtime && left > NS_PER_SEC ? NS_PER_SEC : left));
-    }
-}
-
-SYSCALL(clock_nanosleep, 4, "clock, flags, request, remain", SYSCALL_PARTIAL) /* no CPU-time clocks */
-long sys_clock_nanosleep(int clock, int flags, const struct timespec64 *request, struct timespec64 *remain)
-{
-    bool realtime = clock == CLOCK_REALTIME && (flags & TIMER_ABSTIME);
-    if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME)
+    struct clock_ref ref;
+    if (clock != CLOCK_REALTIME && (clock >= 0 || clock_resolve(clock, &ref)))
         return -EINVAL;
-    if (!user_range_ok(request, sizeof(*request)) || (remain && !user_range_ok(remain, sizeof(*remain))))
+    if (!user_range_ok(time, sizeof(*time)))
         return -EFAULT;
-    if (!timespec_valid(request))
-        return -EINVAL;
-    uint64_t deadline = flags & TIMER_ABSTIME ? timespec_ns(request) : deadline_after(timespec_ns(request));
-    int err = sleep_until(deadline, realtime);
-    if (err && remain && !(flags & TIMER_ABSTIME)) {
-        uint64_t now = clock_monotonic_ns();
-        *remain = timespec_of_ns(deadline > now ? deadline - now : 0);
-    }
-    return err;
+    return clock == CLOCK_REALTIME ? set_realtime(time) : -EPERM;
 }
 
-SYSCALL(nanosleep, 2, "request, remain", SYSCALL_COMPLETE)
-long sys_nanosleep(const struct timespec64 *request, struct timespec64 *remain)
+SYSCALL(settimeofday, 2, "time, zone", SYSCALL_PARTIAL) /* no time zone: EINVAL */
+long sys_settimeofday(const struct timeval64 *time, const void *zone)
 {
-    return sys_clock_nanosleep(CLOCK_MONOTONIC, 0, request, remain);
+    if (time && !user_range_ok(time, sizeof(*time)))
+        return -EFAULT;
+    if (zone || (time && (time->usec < 0 || time->usec >= 1000000)))
+        return -EINVAL;
+    return time ? set_realtime(&(struct timespec64){time->sec, time->usec * 1000}) : 0;
 }
 
 SYSCALL(times, 1, "tms", SYSCALL_COMPLETE)
@@ -145,8 +120,8 @@ long sys_times(long tms[4])
     if (tms && !user_range_ok(tms, 4 * sizeof(*tms)))
         return -EFAULT;
     if (tms) {
-        tms[0] = (long)(process_cpu_ns() / (NS_PER_SEC / 100));
-        tms[1] = tms[2] = tms[3] = 0;
+        tms[0] = (long)(cpu_usage_process().cpu_ns / (NS_PER_SEC / TICKS_PER_SEC));
+        tms[1] = tms[2] = tms[3] = 0; /* one address space: no system time; no children */
     }
-    return (long)(clock_monotonic_ns() / (NS_PER_SEC / 100));
+    return (long)(clock_monotonic_ns() / (NS_PER_SEC / TICKS_PER_SEC));
 }

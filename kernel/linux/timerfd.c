@@ -1,8 +1,12 @@
-/* timerfd(2): expirations of a timer as a file. Expirations are counted from the clock when somebody looks, so the timer that runs behind it only has
-   to wake: once for each period while anybody may wait.
+/* timerfd(2): expirations of a timer as a file. Expirations are counted from the clock when
+   somebody looks. The timer behind it fires once and rests while there is something to read, as on
+   Linux; reading has it go on.
 
-   CLOCK_REALTIME is turned into monotonic time when the timer is set; TFD_TIMER_CANCEL_ON_SET answers EINVAL. */
+   An absolute time on CLOCK_REALTIME follows the clock when that is set. With
+   TFD_TIMER_CANCEL_ON_SET as well, setting the clock makes the file readable, and the next read, or
+   the next timerfd_settime that starts it, answers ECANCELED once. */
 #include <fs/file.h>
+#include <kernel/clock_timer.h>
 #include <kernel/syscall.h>
 #include <kernel/timespec.h>
 #include <kernel/user.h>
@@ -10,77 +14,91 @@
 #include <linux/time.h>
 #include <linux/timerfd.h>
 #include <mm/kmem.h>
-#include <sched/timer.h>
 #include <sched/waitq.h>
-
-#define PERIOD_MIN_NS 1000u /* a shorter period would do nothing but fire */
-
-struct itimerspec64 {
-    struct timespec64 interval, value;
-};
+#include <stdatomic.h>
 
 struct timerfd {
     struct mutex lock;
-    struct waitq expired;
-    struct soft_timer timer;
+    struct waitq changed;
     struct file *file;
-    int clock;        /* constant */
-    uint64_t next_ns; /* monotonic; 0: not armed. Protected by lock, as the two below */
-    uint64_t period_ns;
-    uint64_t count;   /* expirations not read yet */
+    struct clock_ref clock;   /* constant, as file */
+    struct clock_timer timer; /* protected by lock, as the next two */
+    uint64_t count;           /* expirations not read yet */
+    bool cancellable;         /* TFD_TIMER_CANCEL_ON_SET: canceller watches */
+    struct wall_watch canceller;
+    _Atomic bool stepped; /* the clock was set since somebody was told */
 };
 
-/* Counts what expired up to now. With lock held. */
-static void catch_up(struct timerfd *t)
+/* With lock held, as the next three. */
+static bool cancelled(const struct timerfd *t)
 {
-    uint64_t now = clock_monotonic_ns();
-    if (!t->next_ns || now < t->next_ns)
-        return;
-    if (!t->period_ns) {
-        t->count++;
-        t->next_ns = 0;
-        return;
-    }
-    uint64_t periods = (now - t->next_ns) / t->period_ns + 1;
-    t->count += periods;
-    t->next_ns += periods * t->period_ns;
+    return t->cancellable && atomic_load_explicit(&t->stepped, memory_order_relaxed);
+}
+
+static bool take_cancellation(struct timerfd *t)
+{
+    return t->cancellable && atomic_exchange_explicit(&t->stepped, false, memory_order_relaxed);
+}
+
+static void catch_up(struct timerfd *t) { t->count += clock_timer_expired(&t->timer); }
+
+static void go_on(struct timerfd *t)
+{
+    if (!t->count)
+        clock_timer_arm(&t->timer, 0);
 }
 
 static void timer_fired(struct soft_timer *timer)
 {
-    struct timerfd *t = CONTAINER_OF(timer, struct timerfd, timer);
+    struct timerfd *t = CONTAINER_OF(timer, struct timerfd, timer.timer);
     mutex_lock(&t->lock);
     catch_up(t);
-    bool ready = t->count > 0;
-    if (t->next_ns)
-        soft_timer_arm(&t->timer, t->next_ns);
-    waitq_wake_all(&t->expired);
+    go_on(t);
+    bool ready = t->count || cancelled(t);
+    if (ready)
+        waitq_wake_all(&t->changed);
     mutex_unlock(&t->lock);
     if (ready)
         poll_source_notify(&t->file->poll_source, EPOLLIN | EPOLLRDNORM);
 }
 
+/* Whoever waits hears of it from timer_fired, which may take the lock. */
+static void clock_stepped(struct wall_watch *w)
+{
+    struct timerfd *t = CONTAINER_OF(w, struct timerfd, canceller);
+    atomic_store_explicit(&t->stepped, true, memory_order_relaxed);
+    soft_timer_arm(&t->timer.timer, 0);
+}
+
 static ssize_t timerfd_readv(struct file *f, const struct iovec *iov, int count, off_t pos)
 {
     struct timerfd *t = f->priv;
+    uint64_t expirations = 0;
     int r = 0;
     if (count < 1 || iov[0].iov_len < sizeof(uint64_t))
         return -EINVAL;
     mutex_lock(&t->lock);
     catch_up(t);
-    while (t->count == 0 && r == 0) {
+    while (!t->count && !cancelled(t) && r == 0) {
         if (atomic_load_explicit(&f->flags, memory_order_relaxed) & O_NONBLOCK)
             r = -EAGAIN;
         else
-            r = waitq_wait(&t->expired, &t->lock, TIME_NEVER, true);
+            r = waitq_wait(&t->changed, &t->lock, TIME_NEVER, true);
         catch_up(t);
     }
-    if (t->count) {
-        __builtin_memcpy(iov[0].iov_base, &t->count, sizeof(t->count));
+    if (take_cancellation(t)) {
+        r = -ECANCELED;
         t->count = 0;
-        r = sizeof(t->count);
+        go_on(t);
+    } else if (t->count) {
+        r = sizeof(expirations);
+        expirations = t->count;
+        t->count = 0;
+        go_on(t);
     }
     mutex_unlock(&t->lock);
+    if (expirations)
+        __builtin_memcpy(iov[0].iov_base, &expirations, sizeof(expirations));
     return r;
 }
 
@@ -89,7 +107,7 @@ static uint32_t timerfd_poll(struct file *f)
     struct timerfd *t = f->priv;
     mutex_lock(&t->lock);
     catch_up(t);
-    uint32_t events = t->count ? EPOLLIN | EPOLLRDNORM : 0;
+    uint32_t events = t->count || cancelled(t) ? EPOLLIN | EPOLLRDNORM : 0;
     mutex_unlock(&t->lock);
     return events;
 }
@@ -98,15 +116,15 @@ static void timerfd_release(struct file *f)
 {
     struct timerfd *t = f->priv;
     mutex_lock(&t->lock);
-    t->next_ns = 0; /* the function does not arm it again */
+    t->timer.next_ns = 0; /* the function does not arm it again */
     mutex_unlock(&t->lock);
-    soft_timer_cancel(&t->timer);
-    soft_timer_sync(&t->timer);
+    wall_watch_remove(&t->canceller);
+    clock_timer_end(&t->timer);
     kfree(t);
 }
 
-static const struct file_ops timerfd_ops = {.readv = timerfd_readv, .poll = timerfd_poll,
-                                            .release = timerfd_release};
+static const struct file_ops timerfd_ops = {
+    .readv = timerfd_readv, .poll = timerfd_poll, .release = timerfd_release};
 
 SYSCALL(timerfd_create, 2, "clock, flags", SYSCALL_COMPLETE)
 long sys_timerfd_create(int clock, int flags)
@@ -121,9 +139,10 @@ long sys_timerfd_create(int clock, int flags)
         return -ENOMEM;
     }
     mutex_init(&t->lock);
-    waitq_init(&t->expired);
-    t->timer.fn = timer_fired;
-    t->clock = clock;
+    waitq_init(&t->changed);
+    clock_timer_init(&t->timer, timer_fired);
+    t->canceller.stepped = clock_stepped;
+    t->clock.kind = clock == CLOCK_REALTIME ? CLOCK_OF_WALL : CLOCK_OF_BOOT;
     t->file = f;
     int fd = fd_install(f, 0, flags & TFD_CLOEXEC);
     if (fd < 0)
@@ -132,51 +151,53 @@ long sys_timerfd_create(int clock, int flags)
 }
 
 /* What timerfd_gettime reports. With lock held. */
-static struct itimerspec64 remaining(struct timerfd *t)
+static struct itimerspec64 setting(struct timerfd *t)
 {
     catch_up(t);
-    uint64_t now = clock_monotonic_ns();
-    uint64_t left = t->next_ns > now ? t->next_ns - now : t->next_ns != 0;
-    return (struct itimerspec64){timespec_of_ns(t->period_ns), timespec_of_ns(left)};
+    return (struct itimerspec64){timespec_of_ns(t->timer.period_ns),
+                                 timespec_of_ns(clock_timer_left(&t->timer))};
 }
 
-/* Monotonic time of the first expiration; never 0. */
-static uint64_t first_expiration(const struct timerfd *t, uint64_t value_ns, bool absolute)
+/* With lock held. */
+static void set_cancellable(struct timerfd *t, bool cancellable)
 {
-    if (!absolute)
-        return deadline_after(value_ns);
-    if (t->clock == CLOCK_REALTIME) {
-        uint64_t now = clock_realtime_ns();
-        return deadline_after(value_ns > now ? value_ns - now : 0);
+    if (cancellable && !t->cancellable) {
+        atomic_store_explicit(&t->stepped, false, memory_order_relaxed);
+        wall_watch_add(&t->canceller);
+    } else if (!cancellable) {
+        wall_watch_remove(&t->canceller);
     }
-    return value_ns;
+    t->cancellable = cancellable;
 }
 
-static long set_time(struct timerfd *t, int flags, const struct itimerspec64 *value,
+static long set_time(struct timerfd *t, int flags, const struct itimerspec64 *new,
                      struct itimerspec64 *old)
 {
-    uint64_t value_ns = timespec_ns(&value->value), period = timespec_ns(&value->interval);
+    uint64_t value = timespec_ns(&new->value), period = timespec_ns(&new->interval);
+    bool absolute = flags & TFD_TIMER_ABSTIME;
     mutex_lock(&t->lock);
-    struct itimerspec64 before = remaining(t);
+    set_cancellable(t, t->clock.kind == CLOCK_OF_WALL && absolute &&
+                           (flags & TFD_TIMER_CANCEL_ON_SET));
+    struct itimerspec64 before = setting(t);
     t->count = 0;
-    t->period_ns = period ? MAX(period, PERIOD_MIN_NS) : 0;
-    t->next_ns = value_ns ? first_expiration(t, value_ns, flags & TFD_TIMER_ABSTIME) : 0;
-    if (t->next_ns)
-        soft_timer_arm(&t->timer, t->next_ns);
-    else
-        soft_timer_cancel(&t->timer);
+    long r = clock_timer_set(&t->timer, &t->clock, value, period, absolute);
+    go_on(t);
+    if (value && take_cancellation(t))
+        r = -ECANCELED;
     mutex_unlock(&t->lock);
     if (old)
         *old = before;
-    return 0;
+    return r;
 }
 
-SYSCALL(timerfd_settime, 4, "fd, flags, value, old", SYSCALL_PARTIAL)
-long sys_timerfd_settime(int fd, int flags, const struct itimerspec64 *value, struct itimerspec64 *old)
+SYSCALL(timerfd_settime, 4, "fd, flags, value, old", SYSCALL_COMPLETE)
+long sys_timerfd_settime(int fd, int flags, const struct itimerspec64 *value,
+                         struct itimerspec64 *old)
 {
     if (!user_range_ok(value, sizeof(*value)) || (old && !user_range_ok(old, sizeof(*old))))
         return -EFAULT;
-    if (flags & ~TFD_TIMER_ABSTIME || !timespec_valid(&value->value) || !timespec_valid(&value->interval))
+    if (flags & ~(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET) || !timespec_valid(&value->value) ||
+        !timespec_valid(&value->interval))
         return -EINVAL;
     struct file *f = fd_file(fd);
     if (!f)
@@ -198,7 +219,7 @@ long sys_timerfd_gettime(int fd, struct itimerspec64 *value)
     if (f->ops == &timerfd_ops) {
         struct timerfd *t = f->priv;
         mutex_lock(&t->lock);
-        *value = remaining(t);
+        *value = setting(t);
         mutex_unlock(&t->lock);
         r = 0;
     }

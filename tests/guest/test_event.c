@@ -99,9 +99,76 @@ static void timer(void)
     close(fd);
 }
 
+static void set_wall_by(long seconds)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    t.tv_sec += seconds;
+    equal(clock_settime(CLOCK_REALTIME, &t), 0, "the wall clock is set by %ld s", seconds);
+}
+
+static void *set_wall_later(void *seconds)
+{
+    sleep_ms(20);
+    set_wall_by((long)seconds);
+    return seconds;
+}
+
+static struct itimerspec wall_in(long seconds)
+{
+    struct itimerspec s = {0};
+    clock_gettime(CLOCK_REALTIME, &s.it_value);
+    s.it_value.tv_sec += seconds;
+    return s;
+}
+
+static void steps(void)
+{
+    struct itimerspec s = wall_in(1000), got;
+    uint64_t v = 0;
+    int fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK), boot = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK);
+    equal(timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &s, NULL), 0, "TFD_TIMER_CANCEL_ON_SET");
+    equal(timerfd_settime(boot, TFD_TIMER_CANCEL_ON_SET, &s, NULL), 0, "means nothing on another clock");
+    fails(timerfd_settime(fd, 4, &s, NULL), EINVAL, "an unknown flag");
+    fails(read(fd, &v, 8), EAGAIN, "nothing to read");
+    if (!on_singlet()) {
+        skip("the host's clock is not set");
+        close(fd);
+        close(boot);
+        return;
+    }
+    pthread_t t = start(set_wall_later, (void *)100L);
+    equal(polled(fd, POLLIN, 60000), POLLIN, "readable");
+    pthread_join(t, NULL);
+    fails(read(fd, &v, 8), ECANCELED, "ECANCELED");
+    fails(read(fd, &v, 8), EAGAIN, "once");
+    timerfd_gettime(fd, &got);
+    check(got.it_value.tv_sec > 800 && got.it_value.tv_sec <= 900, "the timer goes on, 100 s nearer");
+    set_wall_by(-100);
+    s = wall_in(1000);
+    fails(timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &s, NULL), ECANCELED, "setting it anew says so, too");
+    equal(timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &s, NULL), 0, "once");
+    s = wall_in(1000);
+    equal(timerfd_settime(fd, TFD_TIMER_ABSTIME, &s, NULL), 0, "without the flag");
+    t = start(set_wall_later, (void *)1001L);
+    equal(polled(fd, POLLIN, 60000), POLLIN, "a time on the wall clock comes when that is set");
+    pthread_join(t, NULL);
+    equal(read(fd, &v, 8), 8, "expired");
+    equal(v, 1, "once");
+    s = (struct itimerspec){.it_value = {1000, 0}};
+    equal(timerfd_settime(fd, 0, &s, NULL), 0, "a length of time");
+    set_wall_by(-1001);
+    timerfd_gettime(fd, &got);
+    check(got.it_value.tv_sec > 900 && got.it_value.tv_sec <= 1000, "does not change by that");
+    fails(read(fd, &v, 8), EAGAIN, "nor expires");
+    close(fd);
+    close(boot);
+}
+
 int main(void)
 {
     run(event);
     run(timer);
+    run(steps);
     return 0;
 }

@@ -1,0 +1,30 @@
+/* Between signal.c (what is done with a signal) and signal_send.c (how it comes to a thread). */
+#ifndef KERNEL_SIGNAL_INTERNAL_H
+#define KERNEL_SIGNAL_INTERNAL_H
+
+#include <kernel/signal_pending.h>
+
+struct thread;
+
+#define SIGNALS 64
+#define BIT(sig) (1ull << ((sig)-1))
+#define UNBLOCKABLE (BIT(SIGKILL) | BIT(SIGSTOP))
+
+/* Its action, or the default one, is to ignore it. */
+bool signal_is_ignored(int sig);
+/* What is pending, for t or the process, and not blocked by t. */
+uint64_t signal_ready(const struct thread *t);
+/* Brings t->interrupted, of the caller, up to date after its mask or its pending signals changed.
+ */
+void signal_note(struct thread *t);
+/* Changes the mask of t, the caller. */
+void signal_set_mask(struct thread *t, uint64_t mask);
+/* Takes a signal of set from those of t, the caller, then from those of the process: its number,
+ * with *info filled in, or 0. Sleeps. */
+int signal_take(struct thread *t, uint64_t set, siginfo_t *info);
+/* Has this CPU preempt its thread soon, and again until no signal waits for it. */
+void signal_nudge(void);
+/* Discards what is pending of sig, anywhere. */
+void signal_forget(int sig);
+
+#endif
