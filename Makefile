@@ -1,7 +1,7 @@
 # Singlet: `make` builds the images, `make run` starts one, `make test` tests, `make bench` measures. See README.md.
 BUILD := build
 APPS  := redis memcached hello
-TEST_APPS := tests crash
+TEST_APPS := tests crash schedbench
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
@@ -108,4 +108,9 @@ bench: all
 	@scripts/setup bench
 	scripts/bench/bench
 
-.PHONY: run iso test bench
+# The scheduler's bars, beside a Linux guest.
+bench-sched: $(BUILD)/schedbench.elf $(BUILD)/memcached.elf
+	@scripts/setup bench
+	scripts/bench/bench-sched
+
+.PHONY: run iso test bench bench-sched
