@@ -67,6 +67,7 @@ int main(int argc, char **argv)
 {
     cpu_count = sysconf(_SC_NPROCESSORS_ONLN); /* before anything is pinned: musl counts the caller's mask */
     setvbuf(stdout, NULL, _IOLBF, 0);
+    printf("bench cpus online=%ld\n", cpu_count);
     for (int i = 1; i < argc; i++)
         for (size_t b = 0; b < sizeof(benches) / sizeof(benches[0]); b++)
             if (!strcmp(argv[i], benches[b].name))
