@@ -1,7 +1,7 @@
 # Singlet: `make` builds the images, `make run` starts one, `make test` tests, `make bench` measures. See README.md.
 BUILD := build
 APPS  := redis memcached hello
-TEST_APPS := tests crash
+TEST_APPS := tests crash schedbench stress
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
@@ -104,8 +104,19 @@ test: all $(BUILD)/redis.iso $(TEST_APPS:%=$(BUILD)/%.elf) $(GUEST_HOST)/tests \
 	+@$(MAKE) --no-print-directory unit-programs
 	prove $(UNIT_TESTS) $(UNIT_SCRIPTS) $(LIBC_OUT)/test/strings $(LIBC_OUT)/test/posix tests/system/*.t
 
+# Everything at once for MINUTES on CPUS virtual CPUs (tests/stress).
+MINUTES ?= 10
+stress: $(BUILD)/stress.elf
+	@scripts/setup run
+	scripts/stress --minutes $(MINUTES) --cpus $(if $(filter command line environment,$(origin CPUS)),$(CPUS),8)
+
 bench: all
 	@scripts/setup bench
 	scripts/bench/bench
 
-.PHONY: run iso test bench
+# The scheduler's bars, beside a Linux guest.
+bench-sched: $(BUILD)/schedbench.elf $(BUILD)/memcached.elf
+	@scripts/setup bench
+	scripts/bench/bench-sched
+
+.PHONY: run iso test stress bench bench-sched

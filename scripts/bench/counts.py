@@ -11,13 +11,19 @@ import struct
 import subprocess
 
 MAGIC = 0x31544E554F43
-NAMES = ("slots", "dropped", "insns", "rep", "out", "in", "wrmsr", "hlt", "cpuid", "iret", "mmio", "apic")
-HEADER = struct.Struct("<13Q")
+NAMES = ("slots", "dropped", "insns", "rep", "out", "in", "wrmsr", "hlt", "cpuid", "iret", "mmio", "apic", "vcpus",
+         "marks")
+HEADER = struct.Struct("<15Q")
 SLOT = struct.Struct("<QQQII")  # address, executions, insns at first execution, instructions, flags
 SLOTS_AT = 4096
+MAX_SLOTS, MAX_CPUS, MAX_MARKS, MARK_CPUS = 1 << 20, 64, 1 << 16, 8
+CPU = struct.Struct("<8Q")  # instructions, halts, unused
+MARK = struct.Struct("<10Q")  # number, vCPU, instructions of the first 8 vCPUs
 FLAG_REP = 1
 
 Block = collections.namedtuple("Block", "vaddr execs first insns flags")
+Cpu = collections.namedtuple("Cpu", "insns halts")
+Mark = collections.namedtuple("Mark", "id cpu insns")
 
 
 class Counts:
@@ -34,6 +40,18 @@ class Counts:
 
     def insns(self):
         return self.read()["insns"]
+
+    def cpus(self):
+        """Exact counters of each vCPU, where the plugin was told their number (else halts only)."""
+        at = SLOTS_AT + MAX_SLOTS * SLOT.size
+        return [Cpu._make(CPU.unpack_from(self.map, at + i * CPU.size)[:2]) for i in range(MAX_CPUS)]
+
+    def marks(self):
+        """What the program inside has marked, in order."""
+        at = SLOTS_AT + MAX_SLOTS * SLOT.size + MAX_CPUS * CPU.size
+        count = min(self.read()["marks"], MAX_MARKS)
+        rows = MARK.iter_unpack(self.map[at:at + count * MARK.size])
+        return [Mark(row[0], row[1], row[2:]) for row in rows]
 
     def used(self):
         return SLOTS_AT + self.read()["slots"] * SLOT.size

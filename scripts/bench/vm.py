@@ -85,7 +85,8 @@ def usual_cmdline(app):
 class VM:
     def __init__(self, kernel=None, cmdline="", machine="q35", mem=512, cpus=1, net="tap", forward=(),
                  accel="tcg", initrd=None, iso=None, count=None, icount=False, extra=()):
-        """forward: guest ports to forward when net is "user"; count: file for the counting plugin."""
+        """forward: guest ports to forward when net is "user"; count: file for the counting plugin, which counts for each
+        vCPU if there are several."""
         self.net, self.ports, self.lines, self.partial, self.stopped = net, {}, [], b"", False
         self.cond = threading.Condition()
         bus = "device" if machine == "microvm" else "pci"
@@ -111,7 +112,7 @@ class VM:
             self.argv += ["-icount", "shift=2"]
         if count:
             plugin = os.path.join(BUILD, "count.so")
-            self.argv += ["-plugin", f"{plugin},out={count}"]
+            self.argv += ["-plugin", f"{plugin},out={count}" + (f",vcpus={cpus}" if cpus > 1 else "")]
         self.argv += extra
         self.began = time.monotonic()
         self.process = subprocess.Popen(self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,

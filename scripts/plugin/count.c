@@ -1,13 +1,15 @@
 /* A QEMU TCG plugin that counts what a guest executes, in a file which anybody may read meanwhile.
  *
  *   gcc -shared -fPIC -O2 -fvisibility=hidden -o count.so count.c
- *   qemu-system-x86_64 -accel tcg -plugin count.so,out=FILE ...
+ *   qemu-system-x86_64 -accel tcg -plugin count.so,out=FILE[,vcpus=N] ...
  *
  * FILE is a shared mapping: a header page with the counters, then one slot for each translated block
  * (address, instructions, executions, and how many instructions the machine had executed when the
  * block was first translated, which is when it first ran). scripts/bench/counts.py reads it.
  * The counters are bumped by code that TCG puts into the block itself, so they are always current and
- * cost about a tenth of the speed. The additions are not atomic: exact for one vCPU only.
+ * cost about a tenth of the speed. The additions are not atomic: exact for one vCPU only. With vcpus=N each
+ * block calls a function that counts for its vCPU alone: exact for any number, at half of the speed; only the
+ * counters of the slots and of the header stay as they are, and become approximate.
  *
  * What is counted, and how:
  * - TCG executes each iteration of a REP string instruction as a block of its own that holds nothing
@@ -15,6 +17,9 @@
  * - A block that is left early by a fault or by a device access counts as a whole.
  * - Plugins do not see port I/O, so OUT, IN, WRMSR, HLT, CPUID and IRET are recognised by their bytes when
  *   they are translated, and their executions counted. IRET stands for interrupts and exceptions.
+ * - A mark is a NOP with a displacement of its own (tests/bench/mark.h), which no kernel knows about: it records the
+ *   counters of all vCPUs at that moment, so a program brackets what is to be counted from inside the guest.
+ *   It is exact to the block it is in.
  * - Stores that reach a device (`mmio`; interrupt controllers, 0xfec00000 to 0xfeefffff, in `apic`): only
  *   16- and 32-bit MOV and XCHG to memory are watched, since that is how notifications, doorbells and
  *   the local APIC are written; to watch all stores would cost several times the speed.
@@ -31,6 +36,10 @@
 #define MAGIC 0x31544e554f43ull /* "COUNT1" */
 #define MAX_SLOTS (1u << 20)
 #define HASH_SIZE (2 * MAX_SLOTS)
+
+#define MAX_MARKS (1u << 16)
+#define MAX_CPUS 64
+#define MARK_CPUS 8
 
 enum { SLOT_REP = 1 };
 
@@ -50,10 +59,24 @@ struct header {
     uint64_t insns, rep;
     uint64_t out, in, wrmsr, hlt, cpuid, iret;
     uint64_t mmio, apic;
+    uint64_t vcpus; /* of the argument; 0 without */
+    uint64_t marks; /* recorded, or dropped where beyond MAX_MARKS */
+};
+
+/* Behind the slots, in the order in which they are here. */
+struct cpu {
+    uint64_t insns, halts; /* HLT and MWAIT */
+    uint64_t unused[6];    /* a cache line each: its vCPU's host thread writes it all the time */
+};
+struct mark {
+    uint64_t id, cpu;
+    uint64_t insns[MARK_CPUS];
 };
 
 static struct header *head;
 static struct slot *slots;
+static struct cpu *cpus;
+static struct mark *marks;
 static uint32_t hash[HASH_SIZE]; /* slot number + 1, or 0; open addressing */
 
 PLUGIN_EXPORT int qemu_plugin_version = PLUGIN_VERSION;
@@ -134,6 +157,47 @@ static uint64_t *counter_of(struct opcode op)
     return NULL;
 }
 
+/* HLT; MWAIT, which is 0F 01 C9. */
+static bool is_halt(struct opcode op)
+{
+    return op.left && (*op.byte == 0xf4 || (op.left == 3 && op.byte[0] == 0x0f && op.byte[1] == 0x01 &&
+                                            op.byte[2] == 0xc9));
+}
+
+/* nopl disp32(%rax,%rax), where the displacement is 0x4d524bNN: the number of the mark, or -1. */
+static int mark_of(struct opcode op)
+{
+    static const uint8_t head_bytes[] = { 0x0f, 0x1f, 0x84, 0x00 }, tail[] = { 0x4b, 0x52, 0x4d };
+
+    if (op.left != 8 || memcmp(op.byte, head_bytes, 4) || memcmp(op.byte + 5, tail, 3))
+        return -1;
+    return op.byte[4];
+}
+
+static void on_mark(unsigned cpu, void *arg)
+{
+    uint64_t at = __atomic_fetch_add(&head->marks, 1, __ATOMIC_RELAXED);
+
+    if (at >= MAX_MARKS)
+        return;
+    struct mark *m = &marks[at];
+    m->id = (uint64_t)(uintptr_t)arg;
+    m->cpu = cpu;
+    for (unsigned i = 0; i < MARK_CPUS; i++)
+        m->insns[i] = head->vcpus ? __atomic_load_n(&cpus[i].insns, __ATOMIC_RELAXED) : i ? 0 : head->insns;
+}
+
+static void on_block(unsigned cpu, void *arg)
+{
+    cpus[cpu % MAX_CPUS].insns += (uint64_t)(uintptr_t)arg;
+}
+
+static void on_halt(unsigned cpu, void *arg)
+{
+    (void)arg;
+    cpus[cpu % MAX_CPUS].halts++;
+}
+
 static bool is_word_store(struct opcode op)
 {
     return !op.wide && op.left >= 2 && (*op.byte == 0x89 || *op.byte == 0xc7 || *op.byte == 0x87 ||
@@ -166,10 +230,19 @@ static void on_translate(uint64_t id, struct qemu_plugin_tb *tb)
     if (slot)
         qemu_plugin_register_vcpu_tb_exec_inline(tb, PLUGIN_ADD_U64, &slot->execs, 1);
 
+    if (head->vcpus && !rep)
+        qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, PLUGIN_NO_REGS, (void *)n);
+
     for (size_t i = 0; i < n; i++) {
         struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
         struct opcode op = decode(insn);
         uint64_t *counter = counter_of(op);
+        int mark = mark_of(op);
+
+        if (mark >= 0)
+            qemu_plugin_register_vcpu_insn_exec_cb(insn, on_mark, PLUGIN_NO_REGS, (void *)(uintptr_t)mark);
+        if (is_halt(op))
+            qemu_plugin_register_vcpu_insn_exec_cb(insn, on_halt, PLUGIN_NO_REGS, NULL);
 
         if (counter)
             qemu_plugin_register_vcpu_insn_exec_inline(insn, PLUGIN_ADD_U64, counter, 1);
@@ -180,7 +253,8 @@ static void on_translate(uint64_t id, struct qemu_plugin_tb *tb)
 
 static int map_file(const char *path)
 {
-    size_t size = 4096 + MAX_SLOTS * sizeof(struct slot);
+    size_t size = 4096 + MAX_SLOTS * sizeof(struct slot) + MAX_CPUS * sizeof(struct cpu) +
+                  MAX_MARKS * sizeof(struct mark);
     int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     void *at;
 
@@ -196,6 +270,8 @@ static int map_file(const char *path)
     }
     head = at;
     slots = (struct slot *)((char *)at + 4096);
+    cpus = (struct cpu *)(slots + MAX_SLOTS);
+    marks = (struct mark *)(cpus + MAX_CPUS);
     head->magic = MAGIC;
     return 0;
 }
@@ -203,12 +279,14 @@ static int map_file(const char *path)
 PLUGIN_EXPORT int qemu_plugin_install(uint64_t id, const void *info, int argc, char **argv)
 {
     (void)info;
-    if (argc != 1 || strncmp(argv[0], "out=", 4)) {
-        fprintf(stderr, "count.so: takes one argument, out=FILE\n");
+    if (argc < 1 || argc > 2 || strncmp(argv[0], "out=", 4) || (argc == 2 && strncmp(argv[1], "vcpus=", 6))) {
+        fprintf(stderr, "count.so: takes out=FILE[,vcpus=N]\n");
         return -1;
     }
     if (map_file(argv[0] + 4) < 0)
         return -1;
+    if (argc == 2)
+        head->vcpus = strtoul(argv[1] + 6, NULL, 10);
     qemu_plugin_register_vcpu_tb_trans_cb(id, on_translate);
     return 0;
 }

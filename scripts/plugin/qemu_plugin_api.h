@@ -19,6 +19,7 @@ enum qemu_plugin_regs { PLUGIN_NO_REGS };
 enum qemu_plugin_rw { PLUGIN_MEM_READ = 1, PLUGIN_MEM_WRITE = 2 };
 
 typedef void qemu_plugin_trans_fn(uint64_t id, struct qemu_plugin_tb *tb);
+typedef void qemu_plugin_exec_fn(unsigned cpu, void *arg);
 typedef void qemu_plugin_mem_fn(unsigned cpu, uint32_t access, uint64_t vaddr, void *arg);
 
 void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t id, qemu_plugin_trans_fn *fn);
@@ -26,6 +27,10 @@ void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *tb, enum qe
                                               void *counter, uint64_t add);
 void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *insn,
                                                 enum qemu_plugin_op op, void *counter, uint64_t add);
+void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, qemu_plugin_exec_fn *fn,
+                                          enum qemu_plugin_regs regs, void *arg);
+void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, qemu_plugin_exec_fn *fn,
+                                            enum qemu_plugin_regs regs, void *arg);
 void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn, qemu_plugin_mem_fn *fn,
                                       enum qemu_plugin_regs regs, enum qemu_plugin_rw rw, void *arg);
 

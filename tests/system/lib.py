@@ -7,6 +7,7 @@ namespace; then come `with lib.case("what is claimed"):` blocks, each one test, 
 """
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -32,8 +33,9 @@ def skip_all(why):
     sys.exit(0)
 
 
-def start(*images, netns=True, linux=False):
-    """Skips without the images; then goes on in a namespace with a tap. linux: makes sense for GUEST=linux, too."""
+def start(*images, netns=True, linux=False, hangs=HANGS):
+    """Skips without the images; then goes on in a namespace with a tap. linux: makes sense for GUEST=linux, too.
+    hangs: after so many seconds the file gives up."""
     sys.stdout.reconfigure(line_buffering=True)
     if LINUX and not linux:
         skip_all("says nothing about the Linux guest")
@@ -48,7 +50,7 @@ def start(*images, netns=True, linux=False):
         os.execv(command, ["netns", sys.executable, *sys.argv])
     signal.signal(signal.SIGALRM, on_alarm)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    signal.alarm(HANGS)
+    signal.alarm(hangs)
 
 
 def done():
@@ -145,6 +147,27 @@ def ask(sock, text, end=b"\r\n"):
 def connections(guest, port, number):
     """That many connections at once, all established."""
     return [guest.connect(port) for _ in range(number)]
+
+
+def pass_on(name, text, status):
+    """TAP of a program inside: each check of the run becomes one of ours; a run that ended early is one that failed."""
+    global count, failed
+    planned, seen = None, 0
+    for line in text.split("\n"):
+        line = line.rstrip("\r")
+        check = re.match(r"(not )?ok \d+ - (.*)", line)
+        if check:
+            seen += 1
+            count, failed = count + 1, failed + bool(check[1])
+            print(f"{check[1] or ''}ok {count} - {name}: {check[2]}")
+        elif re.match(r"1\.\.\d+$", line):
+            planned = int(line[3:])
+        elif line.startswith("#   "):
+            print(line)
+    with case(f"{name}: runs to its end"):
+        assert planned == seen and status is not None, \
+            f"{seen} checks of {planned} planned, status {status}:\n" + "\n".join(text.split("\n")[-30:])
+        equal(status, 1 if re.search("^not ok", text, re.M) else 0)
 
 
 def close_all(socks):

@@ -1,0 +1,15 @@
+/* Marks for the counting plugin (scripts/plugin/count.c): a NOP whose displacement nobody else uses. On every kernel and every
+   processor it does nothing; the plugin records the instruction counters of all vCPUs when it is executed. */
+#ifndef BENCH_MARK_H
+#define BENCH_MARK_H
+
+enum mark {
+    MARK_EMPTY_BEGIN = 1, MARK_EMPTY_END, /* nothing between them: what a bracket itself counts */
+    MARK_HANDOVER_BEGIN, MARK_HANDOVER_END,
+    MARK_CREATE_BEGIN, MARK_CREATE_END,
+    MARK_WAKE, MARK_WAKER_DONE, MARK_AWAKE,
+};
+
+#define MARK(id) __asm__ volatile("nopl 0x4d524b00+%c0(%%rax,%%rax)" ::"i"(id) : "memory")
+
+#endif
