@@ -139,7 +139,7 @@ static __attribute__((noinline)) void *refill(unsigned class)
     void *got[MAGAZINE / 2];
     unsigned n = 0, want = class_sizes[class] > 512 ? 2 : MAGAZINE / 2;
 
-    stack_probe_deep();
+    stack_probe_half();
     mutex_lock(&classes[class].lock);
     while (n < want && (got[n] = take_locked(class)))
         n++;
@@ -164,7 +164,7 @@ static __attribute__((noinline)) void spill(unsigned class, void *p)
 {
     void *out[MAGAZINE / 2];
     unsigned n = 0;
-    stack_probe_deep();
+    stack_probe_half();
     preempt_disable();
     struct magazine *m = &percpu()->kmem->magazines[class];
     while (n < MAGAZINE / 2 && m->count)

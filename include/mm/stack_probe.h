@@ -12,7 +12,16 @@ static inline void stack_probe(void)
 #endif
 }
 
-/* Before locks under which other functions probe again (mm's own: a fault inside would want the same lock). */
+/* Before locks under which other functions probe again: kmem's, under which pages are allocated (half), and vm's, under which kmem is called (deep). A fault inside would
+   want the same lock. */
+static inline void stack_probe_half(void)
+{
+#ifndef HOST_BUILD
+    __asm__ volatile("testb $0, -4096(%%rsp)\n\t"
+                     "testb $0, -8192(%%rsp)" ::: "cc", "memory");
+#endif
+}
+
 static inline void stack_probe_deep(void)
 {
 #ifndef HOST_BUILD

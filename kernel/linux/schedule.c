@@ -60,19 +60,21 @@ static int set(int tid, int policy, int priority, const int *nice)
 SYSCALL(sched_setscheduler, 3, "pid, policy, param", SYSCALL_COMPLETE) /* SCHED_DEADLINE is not there: EINVAL */
 long sys_sched_setscheduler(int tid, int policy, const int *param)
 {
+    if (tid < 0 || policy < 0 || !param)
+        return -EINVAL;
     if (!user_range_ok(param, sizeof(*param)))
         return -EFAULT;
-    if (tid < 0 || policy < 0)
-        return -EINVAL;
     return set(tid, policy & ~SCHED_RESET_ON_FORK, *param, NULL);
 }
 
 SYSCALL(sched_setparam, 2, "pid, param", SYSCALL_COMPLETE)
 long sys_sched_setparam(int tid, const int *param)
 {
+    if (tid < 0 || !param)
+        return -EINVAL;
     if (!user_range_ok(param, sizeof(*param)))
         return -EFAULT;
-    return tid < 0 ? -EINVAL : set(tid, -1, *param, NULL);
+    return set(tid, -1, *param, NULL);
 }
 
 struct schedule {

@@ -16,12 +16,8 @@
 /* What the code under test calls. */
 static paddr_t scarce_page_alloc(unsigned order);
 static void checked_page_free(paddr_t page, unsigned order);
-static void flush_page(uint64_t va);
-static void flush_all(void);
 #define page_alloc scarce_page_alloc
 #define page_free checked_page_free
-#define cpu_flush_page flush_page
-#define cpu_flush_all flush_all
 #include "../../mm/vm.c"
 #include "../../arch/x86_64/paging.c"
 #undef page_alloc
@@ -98,6 +94,16 @@ static void flush_page(uint64_t va)
     tlb[i] = (struct tlb){0};
 }
 static void flush_all(void) { memset(tlb, 0, sizeof(tlb)); }
+
+void tlb_flush(uint64_t start, uint64_t end)
+{
+    if (end - start > 64 * PAGE_SIZE) {
+        flush_all();
+        return;
+    }
+    for (uint64_t va = start; va < end; va += PAGE_SIZE)
+        flush_page(va);
+}
 
 static paddr_t walk_page(uint64_t va, uint64_t *entry, bool *huge)
 {
