@@ -130,10 +130,12 @@ static void drop_pages(uint64_t start, uint64_t end)
     uint64_t va = start, from = start;
     while (va < end) {
         unsigned n = 0;
+        bool any = false;
         for (va = paging_next(va, end); va < end && n < ARRAY_SIZE(batch); va = paging_next(va, end)) {
             unsigned order = 0;
             bool borrowed;
             paddr_t page = paging_unmap_page(va, &order, &borrowed);
+            any = true;
             if (page && !borrowed) {
                 batch[n].page = page;
                 batch[n++].order = order;
@@ -143,7 +145,8 @@ static void drop_pages(uint64_t start, uint64_t end)
         }
         if (va > end)
             va = end;
-        paging_flush(from, va);
+        if (any)
+            paging_flush(from, va);
         while (n) {
             n--;
             page_free(batch[n].page, batch[n].order);
@@ -337,14 +340,16 @@ int vm_protect(uint64_t address, uint64_t length, unsigned prot)
         err = cut(end);
     if (!err) {
         struct area *a = area_at(address), *first = a;
+        bool changed = false;
         for (; a && a->start < end; a = RB_NEXT(area_tree, &areas, a)) {
             a->flags = (a->flags & ~PROT_FLAGS) | prot;
             unsigned p = paging_flags(a->flags);
             if (a->file && !(a->flags & VM_SHARED))
                 p |= PAGING_KEEP_BORROWED_READONLY;
-            paging_protect(a->start, a->end, p);
+            changed |= paging_protect(a->start, a->end, p);
         }
-        paging_flush(address, end);
+        if (changed)
+            paging_flush(address, end);
         struct area *prev = RB_PREV(area_tree, &areas, first);
         for (a = prev ? prev : first; a && a->start < end;) {
             uint64_t was = a->end;

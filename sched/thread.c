@@ -104,6 +104,7 @@ static void switch_away(bool stay)
     if (next == prev)
         return;
     prev->moving = runnable && !here;
+    prev->preemptions += runnable && !prev->yielding;
     if (prev->live_xstate && prev->xstate)
         cpu_xstate_save(prev->xstate);
     atomic_store_explicit(&prev->cpu_clock, prev->cpu_time_ns, memory_order_release);
@@ -117,12 +118,20 @@ static void switch_away(bool stay)
     thread_switched(switch_stack(prev, &prev->saved_rsp, next->saved_rsp));
 }
 
+/* t, which runs here, may go on in the application without having looked at a signal that came while it was away. */
+static inline void look_at_signals(const struct thread *t)
+{
+    if (unlikely(atomic_load_explicit(&t->interrupted, memory_order_relaxed)) && t->app)
+        signal_nudge();
+}
+
 /* On the new thread's stack, interrupts off. prev is not ours any more once it is sent away or not active. */
 void thread_switched(struct thread *prev)
 {
     struct thread *self = thread_current();
     if (self->live_xstate && self->xstate)
         cpu_xstate_restore(self->xstate);
+    look_at_signals(self);
     if (atomic_load_explicit(&prev->state, memory_order_relaxed) == THREAD_DEAD) {
         struct thread *head = atomic_load_explicit(&free_threads, memory_order_relaxed);
         atomic_store_explicit(&prev->active, false, memory_order_relaxed);
@@ -153,7 +162,6 @@ void thread_preempt(struct trap_frame *f)
 {
     struct thread *t = thread_current();
     t->live_xstate++;
-    t->preemptions++;
     switch_away(true);
     if (unlikely(atomic_load_explicit(&t->interrupted, memory_order_relaxed))) {
         irq_enable();
@@ -252,8 +260,9 @@ static void wake_interrupt(void *arg)
     wake_take_incoming(q);
     wake_answer_thief(q);
     timer_take_requests();
-    if (!affinity_has(p->current, q->id) || atomic_load_explicit(&p->current->interrupted, memory_order_relaxed))
+    if (!affinity_has(p->current, q->id))
         p->need_resched = 1;
+    look_at_signals(p->current);
 }
 
 void thread_kick(struct thread *t)
@@ -338,7 +347,7 @@ static void policy_inherit(struct thread *t)
     t->policy_dirty = true;
     policy_apply(t);
     for (unsigned i = 0; i < ARRAY_SIZE(t->affinity.bits); i++)
-        t->affinity.bits[i] = app ? maker->affinity.bits[i] : all_cpus.bits[i];
+        t->affinity.bits[i] = app ? maker->affinity.bits[i] : UINT64_MAX; /* those that start later, too */
 }
 
 /* The thread is in state NEW, and its token is held by its maker until thread_start. */

@@ -314,10 +314,12 @@ void wake_send_away(struct thread *t)
 void thread_wake(struct thread *t)
 {
     int expected = THREAD_WAITING;
+    uint64_t flags = irq_save(); /* first: who won the exchange must not be preempted before the thread is placed */
     /* release: what the waker did before is visible to the woken thread; seq_cst: see the head */
-    if (!atomic_compare_exchange_strong_explicit(&t->state, &expected, THREAD_RUNNABLE, memory_order_seq_cst, memory_order_acquire))
+    if (!atomic_compare_exchange_strong_explicit(&t->state, &expected, THREAD_RUNNABLE, memory_order_seq_cst, memory_order_seq_cst)) {
+        irq_restore(flags);
         return;
-    uint64_t flags = irq_save();
+    }
     struct percpu *p = percpu();
     if (likely(percpu_count == 1)) { /* nobody else: the token is not needed */
         if (!t->active) {

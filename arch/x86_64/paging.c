@@ -135,8 +135,9 @@ paddr_t paging_unmap_page(uint64_t va, unsigned *order, bool *borrowed)
     return v & FRAME & ~((PAGE_SIZE << (level * 9)) - 1);
 }
 
-void paging_protect(uint64_t start, uint64_t end, unsigned flags)
+bool paging_protect(uint64_t start, uint64_t end, unsigned flags)
 {
+    bool remembered = false;
     for (uint64_t va = paging_next(start, end); va < end; va = paging_next(va, end)) {
         int level = 0;
         pte_t *e = walk(va, &level, false);
@@ -145,10 +146,13 @@ void paging_protect(uint64_t start, uint64_t end, unsigned flags)
             uint64_t bits = entry_bits(flags);
             if ((v & BORROWED) && (flags & PAGING_KEEP_BORROWED_READONLY))
                 bits &= ~W;
-            set(e, (v & (FRAME | PS | GLOBAL | BORROWED)) | bits);
+            uint64_t new = (v & (FRAME | PS | GLOBAL | BORROWED)) | bits;
+            remembered = remembered || ((v & P) && new != v);
+            set(e, new);
         }
         va = ALIGN_DOWN(va, PAGE_SIZE << (level * 9)) + (PAGE_SIZE << (level * 9));
     }
+    return remembered;
 }
 
 int paging_split(uint64_t va)

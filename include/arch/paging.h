@@ -32,8 +32,9 @@ int paging_prepare(uint64_t va, unsigned order);
 int paging_map_prepared(uint64_t va, paddr_t pa, unsigned order, unsigned flags);
 /* There is a table of 4 KiB entries (or a page) for the 2 MiB around va. */
 bool paging_has_table(uint64_t va);
-/* Changes the rights of what is mapped in [start, end); a 2 MiB page that the range cuts must have been split. The caller flushes. */
-void paging_protect(uint64_t start, uint64_t end, unsigned flags);
+/* Changes the rights of what is mapped in [start, end); a 2 MiB page that the range cuts must have been split. True if a CPU may
+   remember something else: the caller flushes then. */
+bool paging_protect(uint64_t start, uint64_t end, unsigned flags);
 /* Splits the 2 MiB page at va, if there is one, into 4 KiB pages. 0 or -ENOMEM. */
 int paging_split(uint64_t va) WARN_UNUSED;
 /* Next address >= va, below end, where something may be mapped: skips absent tables. end when there is none. */

@@ -22,8 +22,6 @@ void signal_set_mask(struct thread *t, uint64_t mask);
 /* Takes a signal of set from those of t, the caller, then from those of the process: its number,
  * with *info filled in, or 0. Sleeps. */
 int signal_take(struct thread *t, uint64_t set, siginfo_t *info);
-/* Has this CPU preempt its thread soon, and again until no signal waits for it. */
-void signal_nudge(void);
 /* Discards what is pending of sig, anywhere. */
 void signal_forget(int sig);
 

@@ -224,7 +224,8 @@ long sys_sched_getaffinity(int tid, size_t size, unsigned long *mask)
     unsigned long bits[PERCPU_MAX / 64];
     struct thread *t = find_locked(tid);
     for (size_t i = 0; t && i < need / 8; i++)
-        bits[i] = atomic_load_explicit(&t->affinity.bits[i], memory_order_relaxed);
+        bits[i] = atomic_load_explicit(&t->affinity.bits[i], memory_order_relaxed) &
+                  atomic_load_explicit(&all_cpus.bits[i], memory_order_relaxed);
     mutex_unlock(&threads_lock);
     if (!t)
         return -ESRCH;

@@ -6,6 +6,7 @@
 #include <kernel/posix_timer.h>
 #include <kernel/program.h>
 #include <kernel/signal.h>
+#include <kernel/signal_fault.h>
 #include <kernel/signal_internal.h>
 #include <kernel/syscall.h>
 #include <kernel/user.h>
