@@ -193,8 +193,25 @@ static void barriers(void)
 static pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
 static _Atomic int readers, most_readers;
 
+/* Inside with another reader, however late that one is. */
+static void meet_inside(void)
+{
+    struct timespec moment = {.tv_nsec = 1000000};
+    pthread_rwlock_rdlock(&rwlock);
+    int now = ++readers;
+    for (int i = 0; i < 5000 && most_readers < 2; i++) {
+        if (now > 1 || readers > 1)
+            most_readers = 2;
+        else
+            nanosleep(&moment, NULL);
+    }
+    readers--;
+    pthread_rwlock_unlock(&rwlock);
+}
+
 static void *reader_writer(void *number)
 {
+    meet_inside();
     for (long i = 0; i < RW_ROUNDS; i++) {
         if (i % 10 == (long)number % 10) {
             pthread_rwlock_wrlock(&rwlock);
