@@ -35,6 +35,9 @@
 #ifndef WAKES /* of each waker */
 #define WAKES 1
 #endif
+#ifndef POLLS /* an idle CPU polls before it halts */
+#define POLLS 0
+#endif
 #ifndef ENDS /* how many times a thread ends and is made anew */
 #define ENDS 0
 #endif
@@ -93,19 +96,22 @@ inline place(t, c)
     push(t, c)
 }
 
+/* Wakers are alike: that they start in one order is enough. */
+#define MAY_START (n > 0 || started == k)
+#define START started = (n == 0 -> started + 1 : started)
+
 proctype waker(byte k)
 {
     byte t, c, n;
     bit old;
-    started == k -> started++; /* they are alike: one order is enough */
     do
-    :: atomic { n < WAKES -> n++; t = 0; cond[t] = 1 }
+    :: atomic { n < WAKES && MAY_START -> START; n++; t = 0; cond[t] = 1 }
         goto wake
 #if THREADS > 1
-    :: atomic { n < WAKES -> n++; t = LAST; cond[t] = 1 }
+    :: atomic { n < WAKES && MAY_START -> START; n++; t = LAST; cond[t] = 1 }
         goto wake
 #endif
-    :: else -> break;
+    :: n == WAKES -> break;
 wake:
         if
 #ifdef ONE_WORD
@@ -297,7 +303,7 @@ proctype cpu(byte me)
         atomic { t = 0; old = 0 }
 #endif
     /* preempted, or yields */
-    :: atomic { current[me] != IDLE && (tree[me] | incoming[me]) != 0 -> skip }
+    :: atomic { current[me] != IDLE && (tree[me] | (THREADS > 1 -> incoming[me] : 0)) != 0 -> skip }
         take();
         atomic {
             if
@@ -313,20 +319,24 @@ proctype cpu(byte me)
     :: atomic { current[me] == IDLE && tree[me] != 0 -> pick() }
     :: atomic { current[me] == IDLE && tree[me] == 0 && incoming[me] != 0 -> skip }
         take()
-    :: atomic { current[me] == IDLE && tree[me] == 0 -> idle_state[me] = POLL }
 #if BROKEN == 3
+    :: atomic { current[me] == IDLE && tree[me] == 0 -> idle_state[me] = POLL }
         if
         :: incoming[me] == 0 ->
             idle_state[me] = HALT;
 #else
+#if POLLS
+    :: atomic { current[me] == IDLE && tree[me] == 0 -> idle_state[me] = POLL }
         idle_state[me] = HALT;
+#else
+    :: atomic { current[me] == IDLE && tree[me] == 0 -> idle_state[me] = HALT }
+#endif
         if
         :: incoming[me] == 0 ->
 #endif
-end_halted: ipi[me]
-        :: else
-        fi;
-        idle_state[me] = RUN
+end_halted: atomic { ipi[me] -> idle_state[me] = RUN }
+        :: atomic { incoming[me] != 0 -> idle_state[me] = RUN }
+        fi
     od
 }
 
