@@ -102,10 +102,18 @@ test: all $(BUILD)/redis.iso $(TEST_APPS:%=$(BUILD)/%.elf) $(GUEST_HOST)/tests \
     $(LIBC_OUT)/test/strings $(LIBC_OUT)/test/posix
 	@scripts/setup test
 	+@$(MAKE) --no-print-directory unit-programs
-	prove $(UNIT_TESTS) $(UNIT_SCRIPTS) $(LIBC_OUT)/test/strings $(LIBC_OUT)/test/posix tests/system/*.t
+	prove $(UNIT_TESTS) $(UNIT_SCRIPTS) $(LIBC_OUT)/test/strings $(LIBC_OUT)/test/posix tests/models/models.t tests/system/*.t
+
+# Models of lock-free code, checked exhaustively; the long ones take minutes and 5 GB.
+models:
+	@scripts/setup test
+	prove -v tests/models/models.t
+models-long:
+	@scripts/setup test
+	prove -v tests/models/models.t :: long
 
 bench: all
 	@scripts/setup bench
 	scripts/bench/bench
 
-.PHONY: run iso test bench
+.PHONY: run iso test models models-long bench
