@@ -42,6 +42,7 @@ check wake pass "one thread, two wakers, an idle CPU polls" -DPOLLS=1
 check wake pass "two threads, one waker that wakes twice" -DTHREADS=2 -DWAKERS=1 -DWAKES=2
 check wake pass "a thread that ends and is made anew" -DENDS=1
 check wake pass "state and token in one word" -DONE_WORD -DPOLLS=1
+check wake pass "one word, two threads, one waker that wakes twice" -DONE_WORD -DTHREADS=2 -DWAKERS=1 -DWAKES=2
 check wake pass "one word, a thread that ends and is made anew" -DONE_WORD -DENDS=1
 check wake fail "broken: the token is released before the look at the state" -DBROKEN=1 -DWAKERS=3
 check wake fail "broken: a thread about to wait is migrated" -DBROKEN=2 -DTHREADS=2

@@ -170,6 +170,9 @@ inline take()
 #else
         :: atomic { on_cpu[x] && cpu_of[x] == me -> placed[x] = 0; break } /* current or queued here: looks at its state before it sleeps */
         :: atomic { on_cpu[x] && cpu_of[x] != me -> skip }                 /* only after the token was taken anew */
+#ifdef ONE_WORD
+            assert(false); /* the token is never taken anew */
+#endif
             push(x, OTHER);
             break
         :: atomic { !on_cpu[x] && state[x] == RUNNABLE -> on_cpu[x] = 1; cpu_of[x] = me; enqueue(x) }
@@ -252,7 +255,11 @@ inline pick()
 /* A queued thread goes to the other CPU. */
 inline migrate(t)
 {
+#ifdef ONE_WORD
+    d_step { old = (placed[t] || state[t] != RUNNABLE); placed[t] = (old -> placed[t] : 1) } /* compare-and-swap */
+#else
     d_step { old = placed[t]; placed[t] = 1 }
+#endif
     if
     :: old
     :: else ->
