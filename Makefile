@@ -102,7 +102,15 @@ test: all $(BUILD)/redis.iso $(TEST_APPS:%=$(BUILD)/%.elf) $(GUEST_HOST)/tests \
     $(LIBC_OUT)/test/strings $(LIBC_OUT)/test/posix
 	@scripts/setup test
 	+@$(MAKE) --no-print-directory unit-programs
-	prove $(UNIT_TESTS) $(UNIT_SCRIPTS) $(LIBC_OUT)/test/strings $(LIBC_OUT)/test/posix tests/system/*.t
+	prove $(UNIT_TESTS) $(UNIT_SCRIPTS) $(LIBC_OUT)/test/strings $(LIBC_OUT)/test/posix tests/models/models.t tests/system/*.t
+
+# Models of lock-free code, checked exhaustively; the long ones take minutes and 5 GB.
+models:
+	@scripts/setup test
+	prove -v tests/models/models.t
+models-long:
+	@scripts/setup test
+	prove -v tests/models/models.t :: long
 
 # Everything at once for MINUTES on CPUS virtual CPUs (tests/stress).
 MINUTES ?= 10
@@ -119,4 +127,4 @@ bench-sched: $(BUILD)/schedbench.elf $(BUILD)/memcached.elf
 	@scripts/setup bench
 	scripts/bench/bench-sched
 
-.PHONY: run iso test stress bench bench-sched
+.PHONY: run iso test models models-long stress bench bench-sched
