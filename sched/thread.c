@@ -27,8 +27,8 @@
 #include <sched/timer.h>
 #include <stdatomic.h>
 
-#define POLL_TURNS_MAX 200u /* of a few hundred instructions: some 10 microseconds */
-#define POLL_TURNS_MIN 10u
+#define POLL_TURNS_MAX 100u /* some microseconds */
+#define POLL_TURNS_MIN 2u
 
 struct thread_list all_threads = TAILQ_HEAD_INITIALIZER(all_threads);
 struct mutex threads_lock = MUTEX_INIT;
