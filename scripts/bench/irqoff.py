@@ -50,7 +50,7 @@ class Result:
 def place(symbols, address):
     """Where that is: a vector's entry, or function, file and line with the functions it was inlined into."""
     if address is None:
-        return "(still off)"
+        return "no place yet"
     vector = (address - symbols.address("vector_stubs")) // 16
     if 0 <= vector < 256:
         return f"the entry of vector {vector}"
