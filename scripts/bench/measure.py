@@ -20,11 +20,12 @@ TESTS = {
 
 
 def build_tools():
-    """Compiles plugin and load client where they are missing or older than their source."""
+    """Compiles plugins and load client where they are missing or older than their source."""
     here = os.path.dirname(os.path.abspath(__file__))
     os.makedirs(os.path.join(vm.BUILD, "bench"), exist_ok=True)
     for output, source, flags in (
             ("count.so", "../plugin/count.c", ["-shared", "-fPIC", "-fvisibility=hidden"]),
+            ("irqoff.so", "../plugin/irqoff.c", ["-shared", "-fPIC", "-fvisibility=hidden"]),
             ("mcload", "mcload.c", ["-std=gnu17"])):
         source, output = os.path.join(here, source), os.path.join(vm.BUILD, output)
         if not os.path.exists(output) or os.path.getmtime(output) < os.path.getmtime(source):

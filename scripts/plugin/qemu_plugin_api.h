@@ -1,5 +1,5 @@
-/* The part of QEMU's TCG plugin interface, version 1, that count.c calls. Debian's QEMU exports it but
- * ships no header; the interface is described in QEMU's docs/devel/tcg-plugins.rst. */
+/* The part of QEMU's TCG plugin interface, version 1, that the plugins here call. Debian's QEMU exports it
+ * but ships no header; the interface is described in QEMU's docs/devel/tcg-plugins.rst. */
 #ifndef QEMU_PLUGIN_API_H
 #define QEMU_PLUGIN_API_H
 
@@ -39,6 +39,7 @@ uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
 const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
+uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
 struct qemu_plugin_hwaddr *qemu_plugin_get_hwaddr(uint32_t access, uint64_t vaddr);
 bool qemu_plugin_hwaddr_is_io(const struct qemu_plugin_hwaddr *where);
 uint64_t qemu_plugin_hwaddr_phys_addr(const struct qemu_plugin_hwaddr *where);
