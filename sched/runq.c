@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #define WEIGHT_NICE_0 1024u
+#define SPARE_LOOKS 8u
 
 static int run_order(const struct thread *a, const struct thread *b)
 {
@@ -108,17 +109,26 @@ bool runq_stays(const struct runq *q, const struct thread *t, uint64_t now)
     return !q->first;
 }
 
+/* Looks at a few only: interrupts are off, and the queue may be long with threads that must stay. */
 struct thread *runq_spare(struct runq *q, unsigned cpu)
 {
     struct thread *t;
+    unsigned looked = 0;
 
-    RB_FOREACH_REVERSE(t, run_tree, &q->fair)
+    RB_FOREACH_REVERSE(t, run_tree, &q->fair) {
         if (affinity_has(t, cpu))
             return t;
-    for (unsigned p = RT_PRIORITIES - 1; p > 0; p--)
-        TAILQ_FOREACH(t, &q->rt[p], rt_link)
-            if (affinity_has(t, cpu))
-                return t;
+        if (++looked == SPARE_LOOKS)
+            return NULL;
+    }
+    if (likely(!(q->rt_present[0] | q->rt_present[1])))
+        return NULL;
+    TAILQ_FOREACH(t, &q->rt[best_rt(q)], rt_link) {
+        if (affinity_has(t, cpu))
+            return t;
+        if (++looked == SPARE_LOOKS)
+            break;
+    }
     return NULL;
 }
 

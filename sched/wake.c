@@ -21,6 +21,7 @@
 #include <sched/runq.h>
 #include <stdatomic.h>
 
+#define SHARE_TRIES 4u /* interrupts are off */
 #define BALANCE_NS (20 * NS_PER_MS)
 
 _Atomic uint64_t idle_cpus[PERCPU_MAX / 64];
@@ -122,10 +123,11 @@ static void migrate(struct thread *t, unsigned to)
 static void share_with_idle(struct runq *q)
 {
     struct thread *t;
+    unsigned tries = 0;
 
     for (unsigned w = 0; w < (percpu_count + 63) / 64; w++) {
         uint64_t bits = atomic_load_explicit(&idle_cpus[w], memory_order_seq_cst);
-        for (; bits; bits &= bits - 1) {
+        for (; bits && tries < SHARE_TRIES; bits &= bits - 1, tries++) {
             unsigned cpu = w * 64 + (unsigned)__builtin_ctzll(bits);
             t = runq_spare(q, cpu);
             if (!t)
