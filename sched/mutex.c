@@ -68,6 +68,7 @@ static __attribute__((noinline)) void lock_slow(struct mutex *m)
         }
         hand_over(m, first);
     }
+    const char *outer = thread_wait_reason("mutex");
     for (;;) {
         thread_wait_prepare();
         if (atomic_load_explicit(&w.woken, memory_order_acquire))
@@ -75,6 +76,7 @@ static __attribute__((noinline)) void lock_slow(struct mutex *m)
         thread_wait();
     }
     thread_wait_cancel();
+    thread_wait_reason(outer);
 }
 
 void mutex_lock(struct mutex *m)

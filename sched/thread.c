@@ -221,10 +221,20 @@ void thread_wait_until(uint64_t deadline_ns)
 
 void thread_sleep_until(uint64_t deadline_ns)
 {
+    const char *outer = thread_wait_reason("sleep");
     while (clock_monotonic_ns() < deadline_ns) {
         thread_wait_prepare();
         thread_wait_until(deadline_ns);
     }
+    thread_wait_reason(outer);
+}
+
+const char *thread_wait_reason(const char *reason)
+{
+    struct thread *t = thread_current();
+    const char *outer = atomic_load_explicit(&t->wait_reason, memory_order_relaxed);
+    atomic_store_explicit(&t->wait_reason, reason, memory_order_relaxed);
+    return outer;
 }
 
 static void deadline_interrupt(void *arg)
