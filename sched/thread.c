@@ -23,6 +23,7 @@
 #include <mm/kmem.h>
 #include <mm/kstack.h>
 #include <mm/stack_probe.h>
+#include <sched/report.h>
 #include <sched/runq.h>
 #include <sched/timer.h>
 #include <stdatomic.h>
@@ -47,6 +48,7 @@ void thread_preempt(struct trap_frame *f);
 
 bool thread_is_idle(const struct thread *t) { return t == percpu()->runq->idle; }
 int thread_id(const struct thread *t) { return t->tid; }
+int thread_newest_id(void) { return atomic_load_explicit(&next_tid, memory_order_relaxed) - 1; }
 unsigned *thread_net_batch(void) { return &thread_current()->net_batch; }
 
 /* The next thread to run, off the queue; the idle thread if there is none. What may not run here is sent on. */
@@ -78,6 +80,7 @@ static void switch_away(bool stay)
     struct runq *q = p->runq;
     struct thread *prev = p->current;
 
+    runq_count(&q->passes);
     wake_take_incoming(q);
     wake_answer_thief(q);
     p->need_resched = 0;
@@ -110,6 +113,7 @@ static void switch_away(bool stay)
     atomic_store_explicit(&next->cpu_clock, CPU_CLOCK_RUNNING | (now - next->cpu_time_ns), memory_order_release);
     p->current = next;
     next->switches++;
+    runq_count(&q->switches);
     if (next->app && next->fs_base != q->loaded_fs) {
         q->loaded_fs = next->fs_base;
         cpu_set_fs_base(next->fs_base);
@@ -420,7 +424,7 @@ void sched_init(void)
     extern char boot_stack[], boot_stack_top[];
     struct percpu *p = percpu();
 
-    boot_thread = (struct thread){.state = THREAD_RUNNABLE, .active = true, 
+    boot_thread = (struct thread){.state = THREAD_RUNNABLE, .active = true, .cpu_clock = CPU_CLOCK_RUNNING,
                                    .weight = policy_weight(SCHED_NORMAL, 0), .name = "idle0"};
     boot_thread.kernel_stack_base = (uint64_t)boot_stack;
     boot_thread.kernel_stack_top = (uint64_t)boot_stack_top;
@@ -462,7 +466,10 @@ void sched_online(void)
 {
     struct percpu *p = percpu();
     cpu_set_add(p->id);
-    p->current->charged_ns = clock_monotonic_ns();
+    uint64_t now = clock_monotonic_ns();
+    p->current->charged_ns = now;
+    atomic_store_explicit(&p->current->cpu_clock, CPU_CLOCK_RUNNING | now, memory_order_relaxed);
+    atomic_store_explicit(&p->runq->online_ns, now, memory_order_relaxed);
     atomic_store_explicit(&p->online, true, memory_order_release);
 }
 

@@ -15,6 +15,7 @@
 #include <linux/signal.h>
 #include <mm/vm.h>
 #include <sched/internal.h>
+#include <stdatomic.h>
 
 #define RFLAGS_IF 0x200u
 #define VECTOR_NMI 2
@@ -49,6 +50,7 @@ struct trap_frame *interrupt_dispatch(struct trap_frame *f)
     struct percpu *p = percpu();
 
     p->interrupt_depth++;
+    atomic_store_explicit(&p->interrupts, atomic_load_explicit(&p->interrupts, memory_order_relaxed) + 1, memory_order_relaxed);
     irq_handle((unsigned)f->vector);
     p->interrupt_depth--;
     if (!p->need_resched || !may_sleep(f) || thread_is_idle(p->current))

@@ -4,6 +4,7 @@
 
 #include <kernel/clock.h>
 #include <sched/internal.h>
+#include <stdatomic.h>
 
 #define SLICE_NS (4 * NS_PER_MS)
 #define RR_SLICE_NS (100 * NS_PER_MS)
@@ -38,6 +39,9 @@ struct runq {
     _Atomic int activity;   /* enum cpu_activity */
     _Atomic unsigned thief; /* 1 + the id of an idle CPU that asks for a thread; 0: none */
     _Atomic uint64_t wakeups; /* returns from HLT */
+    _Atomic uint64_t passes;  /* scheduling points */
+    _Atomic uint64_t switches;
+    _Atomic uint64_t online_ns; /* when the CPU came; its idle thread's CPU time counts from then on */
 
     /* Pushed by any CPU: a stack of threads linked by wake_next. */
     struct thread *_Atomic incoming __attribute__((aligned(64)));
@@ -45,6 +49,12 @@ struct runq {
 
 /* CPUs that idle, a bit each. Cleared also by whoever is about to give one a thread, so that the next waker finds another. */
 extern _Atomic uint64_t idle_cpus[PERCPU_MAX / 64];
+
+/* Of a counter that only its CPU writes. */
+static inline void runq_count(_Atomic uint64_t *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
+}
 
 static inline struct runq *runq_of(unsigned cpu) { return percpu_table[cpu]->runq; }
 
