@@ -266,6 +266,10 @@ static void wake_interrupt(void *arg)
     wake_take_incoming(q);
     wake_answer_thief(q);
     timer_take_requests();
+    if (unlikely(atomic_load_explicit(&q->watch.wanted, memory_order_relaxed))) {
+        atomic_store_explicit(&q->watch.wanted, false, memory_order_relaxed);
+        watchdog_busy(q);
+    }
     if (!affinity_has(p->current, q->id) || atomic_load_explicit(&p->current->interrupted, memory_order_relaxed))
         p->need_resched = 1;
 }
@@ -531,7 +535,9 @@ void sched_idle(void)
         if (!has_work(q))
             halt(q);
         atomic_store_explicit(&q->activity, CPU_BUSY, memory_order_relaxed);
-        if (many)
+        if (many) {
             set_idle(q, false);
+            watchdog_busy(q);
+        }
     }
 }

@@ -15,6 +15,7 @@
 #include <linux/signal.h>
 #include <mm/vm.h>
 #include <sched/internal.h>
+#include <sched/watchdog.h>
 #include <stdatomic.h>
 
 #define RFLAGS_IF 0x200u
@@ -85,6 +86,8 @@ void exception_dispatch(struct trap_frame *f)
     bool sleepable = may_sleep(f);
     struct thread *t = thread_current();
 
+    if (f->vector == VECTOR_NMI && watchdog_nmi(f))
+        return;
     if (f->vector == VECTOR_PAGE_FAULT)
         __asm__ volatile("movq %%cr2, %0" : "=r"(address));
     if (f->vector == VECTOR_NMI || f->vector == VECTOR_DOUBLE_FAULT || f->vector == VECTOR_MACHINE_CHECK || !sleepable)

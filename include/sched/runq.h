@@ -19,6 +19,18 @@ enum cpu_activity {
 RB_HEAD(run_tree, thread);
 TAILQ_HEAD(rt_list, thread);
 
+/* watchdog.c */
+struct watch {
+    struct timer timer;        /* of this CPU */
+    _Atomic bool watching;     /* it is armed; this CPU writes */
+    _Atomic bool wanted;       /* another CPU asks that it be armed */
+    _Atomic bool asked;        /* the next NMI is to report */
+    /* Written by those who watch this CPU. */
+    _Atomic bool reported;     /* since the last progress */
+    _Atomic uint64_t seen;     /* scheduling points and interrupts */
+    _Atomic uint64_t since_ns; /* when that was new, or when the CPU had nothing to do */
+};
+
 struct runq {
     /* This CPU only, interrupts off. */
     struct run_tree fair;
@@ -42,6 +54,8 @@ struct runq {
     _Atomic uint64_t passes;  /* scheduling points */
     _Atomic uint64_t switches;
     _Atomic uint64_t online_ns; /* when the CPU came; its idle thread's CPU time counts from then on */
+
+    struct watch watch;
 
     /* Pushed by any CPU: a stack of threads linked by wake_next. */
     struct thread *_Atomic incoming __attribute__((aligned(64)));
@@ -86,6 +100,14 @@ void wake_send_away(struct thread *t);
 void wake_ask_for_work(const struct runq *q);
 /* With the token (placed): puts t where it belongs. */
 void wake_place(struct thread *t);
+
+/* watchdog.c: this CPU has left idle, or is asked to watch: it does for a while. Interrupts off. */
+void watchdog_start(struct runq *q);
+static inline void watchdog_busy(struct runq *q)
+{
+    if (unlikely(!atomic_load_explicit(&q->watch.watching, memory_order_relaxed)))
+        watchdog_start(q);
+}
 
 bool affinity_has(const struct thread *t, unsigned cpu);
 
