@@ -260,6 +260,15 @@ static void affinity(void)
     sched_setaffinity(0, sizeof(was), &was);
 }
 
+static void lock_statistics(void)
+{
+    if (!on_singlet()) {
+        skip("/proc/lock_stat is not what Linux has by that name");
+        return;
+    }
+    check(slurp("/proc/lock_stat") > 0 && (!strncmp(text, "off", 3) || !strncmp(text, "contended", 9)), "/proc/lock_stat: %.20s", text);
+}
+
 int main(void)
 {
     cpu_set_t all; /* musl counts the CPUs that the caller may use, and the tests before this one may have pinned it */
@@ -270,5 +279,6 @@ int main(void)
     run(times);
     run(tasks);
     run(affinity);
+    run(lock_statistics);
     return 0;
 }
