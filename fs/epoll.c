@@ -202,6 +202,7 @@ static void sleep_for_events(struct epoll *ep, uint64_t deadline_ns)
     atomic_fetch_add_explicit(&ep->waiter_count, 1, memory_order_seq_cst);
     mutex_unlock(&ep->wait_lock);
 
+    const char *outer = thread_wait_reason("epoll");
     thread_wait_prepare();
     atomic_thread_fence(memory_order_seq_cst); /* enlisted before the look at the lists */
     /* Who was taken off the list before the announcement was woken too early, and nobody would wake it again. */
@@ -209,6 +210,7 @@ static void sleep_for_events(struct epoll *ep, uint64_t deadline_ns)
         thread_wait_cancel();
     else
         thread_wait_until(deadline_ns);
+    thread_wait_reason(outer);
 
     mutex_lock(&ep->wait_lock);
     if (atomic_load_explicit(&w.enlisted, memory_order_relaxed)) {

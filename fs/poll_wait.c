@@ -125,7 +125,9 @@ int poll_wait(struct pollfd *fds, unsigned count, uint64_t deadline_ns)
             return -ENOMEM;
     }
     watch_all(entries, fds, count, &waiter);
+    const char *outer = thread_wait_reason("poll");
     r = wait_watching(fds, count, deadline_ns, &waiter);
+    thread_wait_reason(outer);
     unwatch_all(entries, count);
     if (entries != few)
         pages_free(entries, entries_order(count));

@@ -40,6 +40,22 @@ void textbuf_number(struct textbuf *t, uint64_t v)
     textbuf_append(t, p, (size_t)(digits + sizeof(digits) - p));
 }
 
+static bool has_bit(const uint64_t *bits, unsigned n, unsigned i) { return i < n && (bits[i / 64] >> (i % 64) & 1); }
+
+void textbuf_cpu_list(struct textbuf *t, const uint64_t *bits, unsigned n)
+{
+    const char *comma = "";
+    for (unsigned i = 0; i < n; i++) {
+        if (!has_bit(bits, n, i))
+            continue;
+        unsigned first = i;
+        while (has_bit(bits, n, i + 1))
+            i++;
+        textbuf_printf(t, i > first ? "%s%u-%u" : "%s%u", comma, first, i);
+        comma = ",";
+    }
+}
+
 /* Into the room that is there; only what does not fit is made a second time. */
 void textbuf_printf(struct textbuf *t, const char *fmt, ...)
 {

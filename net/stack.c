@@ -264,7 +264,10 @@ int net_wait(struct waitq *q, uint64_t deadline_ns, bool interruptible)
     if (poll_locked(clock_monotonic_ns()))
         return 0;
     *thread_net_batch() = 0;
-    return waitq_wait(q, &net_lock, deadline_ns, interruptible);
+    const char *outer = thread_wait_reason("net");
+    int r = waitq_wait(q, &net_lock, deadline_ns, interruptible);
+    thread_wait_reason(outer);
+    return r;
 }
 
 static void irqs_off(void)
@@ -360,11 +363,13 @@ static void net_main(void *arg)
             continue;
         if (look_ns != 0)
             deadline = MIN(deadline, clock_monotonic_ns() + look_ns);
+        thread_wait_reason("packets");
         thread_wait_prepare();
         if (atomic_load_explicit(&wake_pending, memory_order_acquire))
             thread_wait_cancel();
         else
             thread_wait_until(deadline);
+        thread_wait_reason(NULL);
     }
 }
 

@@ -12,8 +12,10 @@
 
    A waiter's node is on its stack. The waker reads the thread from it before it sets woken; thread structures are never returned to the heap, so that a wake-up
    that comes late is spurious at worst. */
+#include <kernel/clock.h>
 #include <kernel/log.h>
 #include <mm/stack_probe.h>
+#include <sched/lockstat.h>
 #include <sched/mutex.h>
 #include <sched/thread.h>
 #include <stdatomic.h>
@@ -51,7 +53,7 @@ static void hand_over(struct mutex *m, struct mutex_waiter *w)
     thread_wake(t);
 }
 
-static __attribute__((noinline)) void lock_slow(struct mutex *m)
+static __attribute__((noinline)) void wait_turn(struct mutex *m)
 {
     struct mutex_waiter w = {.thread = thread_current()};
     struct mutex_waiter *head = atomic_load_explicit(&m->incoming, memory_order_relaxed);
@@ -68,6 +70,7 @@ static __attribute__((noinline)) void lock_slow(struct mutex *m)
         }
         hand_over(m, first);
     }
+    const char *outer = thread_wait_reason("mutex");
     for (;;) {
         thread_wait_prepare();
         if (atomic_load_explicit(&w.woken, memory_order_acquire))
@@ -75,6 +78,19 @@ static __attribute__((noinline)) void lock_slow(struct mutex *m)
         thread_wait();
     }
     thread_wait_cancel();
+    thread_wait_reason(outer);
+}
+
+/* mutex_lock jumps here, so the return address is its caller's. */
+static __attribute__((noinline)) void lock_slow(struct mutex *m)
+{
+    if (likely(!atomic_load_explicit(&lock_stats_on, memory_order_relaxed))) {
+        wait_turn(m);
+        return;
+    }
+    uint64_t start = clock_monotonic_ns();
+    wait_turn(m);
+    lock_stat_record(m, __builtin_return_address(0), clock_monotonic_ns() - start);
 }
 
 void mutex_lock(struct mutex *m)

@@ -23,6 +23,7 @@
 #include <mm/kmem.h>
 #include <mm/kstack.h>
 #include <mm/stack_probe.h>
+#include <sched/report.h>
 #include <sched/runq.h>
 #include <sched/timer.h>
 #include <stdatomic.h>
@@ -47,6 +48,7 @@ void thread_preempt(struct trap_frame *f);
 
 bool thread_is_idle(const struct thread *t) { return t == percpu()->runq->idle; }
 int thread_id(const struct thread *t) { return t->tid; }
+int thread_newest_id(void) { return atomic_load_explicit(&next_tid, memory_order_relaxed) - 1; }
 unsigned *thread_net_batch(void) { return &thread_current()->net_batch; }
 
 /* The next thread to run, off the queue; the idle thread if there is none. What may not run here is sent on. */
@@ -78,6 +80,7 @@ static void switch_away(bool stay)
     struct runq *q = p->runq;
     struct thread *prev = p->current;
 
+    runq_count(&q->passes);
     wake_take_incoming(q);
     wake_answer_thief(q);
     p->need_resched = 0;
@@ -111,6 +114,7 @@ static void switch_away(bool stay)
     atomic_store_explicit(&next->cpu_clock, CPU_CLOCK_RUNNING | (now - next->cpu_time_ns), memory_order_release);
     p->current = next;
     next->switches++;
+    runq_count(&q->switches);
     if (next->app && next->fs_base != q->loaded_fs) {
         q->loaded_fs = next->fs_base;
         cpu_set_fs_base(next->fs_base);
@@ -229,10 +233,20 @@ void thread_wait_until(uint64_t deadline_ns)
 
 void thread_sleep_until(uint64_t deadline_ns)
 {
+    const char *outer = thread_wait_reason("sleep");
     while (clock_monotonic_ns() < deadline_ns) {
         thread_wait_prepare();
         thread_wait_until(deadline_ns);
     }
+    thread_wait_reason(outer);
+}
+
+const char *thread_wait_reason(const char *reason)
+{
+    struct thread *t = thread_current();
+    const char *outer = atomic_load_explicit(&t->wait_reason, memory_order_relaxed);
+    atomic_store_explicit(&t->wait_reason, reason, memory_order_relaxed);
+    return outer;
 }
 
 static void deadline_interrupt(void *arg)
@@ -260,6 +274,10 @@ static void wake_interrupt(void *arg)
     wake_take_incoming(q);
     wake_answer_thief(q);
     timer_take_requests();
+    if (unlikely(atomic_load_explicit(&q->watch.wanted, memory_order_relaxed))) {
+        atomic_store_explicit(&q->watch.wanted, false, memory_order_relaxed);
+        watchdog_busy(q);
+    }
     if (!affinity_has(p->current, q->id))
         p->need_resched = 1;
     look_at_signals(p->current);
@@ -419,7 +437,7 @@ void sched_init(void)
     extern char boot_stack[], boot_stack_top[];
     struct percpu *p = percpu();
 
-    boot_thread = (struct thread){.state = THREAD_RUNNABLE, .active = true, 
+    boot_thread = (struct thread){.state = THREAD_RUNNABLE, .active = true, .cpu_clock = CPU_CLOCK_RUNNING,
                                    .weight = policy_weight(SCHED_NORMAL, 0), .name = "idle0"};
     boot_thread.kernel_stack_base = (uint64_t)boot_stack;
     boot_thread.kernel_stack_top = (uint64_t)boot_stack_top;
@@ -461,7 +479,10 @@ void sched_online(void)
 {
     struct percpu *p = percpu();
     cpu_set_add(p->id);
-    p->current->charged_ns = clock_monotonic_ns();
+    uint64_t now = clock_monotonic_ns();
+    p->current->charged_ns = now;
+    atomic_store_explicit(&p->current->cpu_clock, CPU_CLOCK_RUNNING | now, memory_order_relaxed);
+    atomic_store_explicit(&p->runq->online_ns, now, memory_order_relaxed);
     atomic_store_explicit(&p->online, true, memory_order_release);
 }
 
@@ -523,7 +544,9 @@ void sched_idle(void)
         if (!has_work(q))
             halt(q);
         atomic_store_explicit(&q->activity, CPU_BUSY, memory_order_relaxed);
-        if (many)
+        if (many) {
             set_idle(q, false);
+            watchdog_busy(q);
+        }
     }
 }

@@ -21,6 +21,9 @@ int waitq_wait(struct waitq *q, struct mutex *m, uint64_t deadline_ns, bool inte
         return -EINTR;
     TAILQ_INSERT_TAIL(q, &e, link);
     mutex_unlock(m);
+    const char *outer = thread_wait_reason("wait queue");
+    if (outer) /* the caller knows better what the queue is for */
+        thread_wait_reason(outer);
     for (;;) {
         thread_wait_prepare();
         /* acquire: pairs with the waker's store, after which the entry is ours again */
@@ -37,6 +40,7 @@ int waitq_wait(struct waitq *q, struct mutex *m, uint64_t deadline_ns, bool inte
         thread_wait_until(deadline_ns);
     }
     thread_wait_cancel();
+    thread_wait_reason(outer);
     mutex_lock(m);
     if (atomic_load_explicit(&e.woken, memory_order_relaxed))
         return 0; /* a wake-up is never lost to a time-out that came with it */

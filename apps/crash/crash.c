@@ -2,6 +2,8 @@
    that the wrong access is the one that is written here. */
 #include <assert.h>
 #include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +46,55 @@ static void on_thread(void *(*function)(void *))
     pthread_join(t, NULL);
     for (;;)
         pause();
+}
+
+/* A CPU with interrupts off, which a program may do here, and a thread that waits for that CPU. */
+static sem_t wanted;
+static volatile int is_stuck, stop;
+
+static void pin(int cpu)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    sched_setaffinity(0, sizeof(set), &set);
+}
+
+static void *stuck_thread(void *nothing)
+{
+    pin(1);
+    __asm__ volatile("cli");
+    is_stuck = 1;
+    while (!stop)
+        __asm__ volatile("pause");
+    __asm__ volatile("sti");
+    return nothing;
+}
+
+static void *waiting_thread(void *nothing)
+{
+    pin(1);
+    sem_wait(&wanted);
+    return nothing;
+}
+
+static int stuck(int seconds)
+{
+    pthread_t waits, sticks;
+    sem_init(&wanted, 0, 0);
+    pin(0);
+    if (pthread_create(&waits, NULL, waiting_thread, NULL) || sleep(1) || pthread_create(&sticks, NULL, stuck_thread, NULL))
+        return 1;
+    while (!is_stuck)
+        usleep(10000);
+    sem_post(&wanted);
+    for (int i = 0; i < seconds * 10; i++)
+        usleep(100000);
+    stop = 1;
+    pthread_join(sticks, NULL);
+    pthread_join(waits, NULL);
+    printf("both threads have ended\n");
+    return 0;
 }
 
 static void call(void *address)
@@ -101,9 +152,13 @@ int main(int argc, char **argv)
         kill(getpid(), SIGTERM);
     else if (!strcmp(how, "thread-exit"))
         on_thread(exit_thread);
+    else if (!strcmp(how, "stuck"))
+        return stuck(22);
+    else if (!strcmp(how, "stuck-briefly"))
+        return stuck(5);
     else
         printf("usage: crash null|null-read|null-64k|null-call|wild|non-canonical|stack|thread-stack|thread|abort|assert|div|ill|"
-               "nx|nx-stack|write-text|write-rodata|bad-pointer-to-kernel|terminate|thread-exit\n");
+               "nx|nx-stack|write-text|write-rodata|bad-pointer-to-kernel|terminate|thread-exit|stuck|stuck-briefly\n");
     printf("crash: %s did not end it\n", how);
     return 0;
 }

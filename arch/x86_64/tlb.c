@@ -118,6 +118,7 @@ void tlb_flush(uint64_t start, uint64_t end)
     mutex_lock(&tlb_lock);
     atomic_store_explicit(&initiator, thread_current(), memory_order_seq_cst);
     uint64_t number = announce(start, end);
+    const char *outer = thread_wait_reason("TLB flush");
     for (;;) {
         thread_wait_prepare();
         if (all_have_seen(number))
@@ -125,6 +126,7 @@ void tlb_flush(uint64_t start, uint64_t end)
         thread_wait();
     }
     thread_wait_cancel();
+    thread_wait_reason(outer);
     atomic_store_explicit(&initiator, NULL, memory_order_relaxed);
     mutex_unlock(&tlb_lock);
 }

@@ -15,6 +15,8 @@
 #include <linux/signal.h>
 #include <mm/vm.h>
 #include <sched/internal.h>
+#include <sched/watchdog.h>
+#include <stdatomic.h>
 
 #define RFLAGS_IF 0x200u
 #define VECTOR_NMI 2
@@ -49,6 +51,7 @@ struct trap_frame *interrupt_dispatch(struct trap_frame *f)
     struct percpu *p = percpu();
 
     p->interrupt_depth++;
+    atomic_store_explicit(&p->interrupts, atomic_load_explicit(&p->interrupts, memory_order_relaxed) + 1, memory_order_relaxed);
     irq_handle((unsigned)f->vector);
     p->interrupt_depth--;
     if (!p->need_resched || !may_sleep(f) || thread_is_idle(p->current))
@@ -83,6 +86,8 @@ void exception_dispatch(struct trap_frame *f)
     bool sleepable = may_sleep(f);
     struct thread *t = thread_current();
 
+    if (f->vector == VECTOR_NMI && watchdog_nmi(f))
+        return;
     if (f->vector == VECTOR_PAGE_FAULT)
         __asm__ volatile("movq %%cr2, %0" : "=r"(address));
     if (f->vector == VECTOR_NMI || f->vector == VECTOR_DOUBLE_FAULT || f->vector == VECTOR_MACHINE_CHECK || !sleepable)

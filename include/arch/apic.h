@@ -23,6 +23,7 @@
 #define APIC_VECTOR_SPURIOUS 0xff
 
 #define APIC_ICR_INIT 0x4500u    /* delivery mode INIT, level asserted */
+#define APIC_ICR_NMI 0x4400u
 #define APIC_ICR_STARTUP 0x4600u
 
 int irq_init(void);

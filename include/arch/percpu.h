@@ -28,6 +28,7 @@ struct percpu {
     uint64_t armed_ns;         /* this CPU's next timer interrupt; interrupts off */
     _Atomic uint64_t tlb_seen; /* the last TLB generation this CPU has flushed for */
     _Atomic bool tlb_idle;     /* halted: flushes are made up for later */
+    _Atomic uint64_t interrupts; /* taken; this CPU writes, anyone reads */
     _Atomic bool online;       /* it runs threads; set once, by itself */
 };
 

@@ -19,6 +19,9 @@ struct synth_entry {
     /* A text file: show makes the content, at each read from its start. store takes a write as a whole: 0 or a negative errno. */
     void (*show)(struct textbuf *t);
     int (*store)(const char *text, size_t len);
+    /* A '#' in the path stands for each number of those that exist: next gives the smallest one after n, -1: there is none. Instead of show: */
+    long (*next)(long n);
+    void (*show_of)(struct textbuf *t, long number);
     /* A symbolic link (mode S_IFLNK | 0777): makes the target; the length or a negative errno. */
     ssize_t (*link)(char *buf, size_t size);
     const char *target; /* or a constant one */

@@ -13,6 +13,8 @@ struct textbuf {
 void textbuf_append(struct textbuf *t, const void *data, size_t n);
 /* A decimal number, without the cost of a format. */
 void textbuf_number(struct textbuf *t, uint64_t v);
+/* A set of CPUs (n bits) as ranges: "0-3,5". */
+void textbuf_cpu_list(struct textbuf *t, const uint64_t *bits, unsigned n);
 void textbuf_printf(struct textbuf *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 #endif

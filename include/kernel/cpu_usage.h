@@ -19,4 +19,7 @@ struct cpu_usage cpu_usage_process(void);
  * counted. Sleeps. */
 void cpu_usage_retire(struct thread *t);
 
+/* The program's living threads. May sleep. */
+int cpu_usage_threads(void);
+
 #endif

@@ -56,6 +56,7 @@ struct thread {
     bool queued, rt_head, yielding, moving;
     char name[16];
     int tid;
+    const char *_Atomic wait_reason; /* a constant; written by this thread, read by anyone */
     unsigned net_batch;          /* this thread only: sends that may wait for their kick (net) */
     uint64_t switches, preemptions, migrations;
     TAILQ_ENTRY(thread) all_link; /* threads_lock */

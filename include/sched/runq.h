@@ -4,6 +4,7 @@
 
 #include <kernel/clock.h>
 #include <sched/internal.h>
+#include <stdatomic.h>
 
 #define SLICE_NS (4 * NS_PER_MS)
 #define RR_SLICE_NS (100 * NS_PER_MS)
@@ -17,6 +18,18 @@ enum cpu_activity {
 
 RB_HEAD(run_tree, thread);
 TAILQ_HEAD(rt_list, thread);
+
+/* watchdog.c */
+struct watch {
+    struct timer timer;        /* of this CPU */
+    _Atomic bool watching;     /* it is armed; this CPU writes */
+    _Atomic bool wanted;       /* another CPU asks that it be armed */
+    _Atomic bool asked;        /* the next NMI is to report */
+    /* Written by those who watch this CPU. */
+    _Atomic bool reported;     /* since the last progress */
+    _Atomic uint64_t seen;     /* scheduling points and interrupts */
+    _Atomic uint64_t since_ns; /* when that was new, or when the CPU had nothing to do */
+};
 
 struct runq {
     /* This CPU only, interrupts off. */
@@ -38,6 +51,11 @@ struct runq {
     _Atomic int activity;   /* enum cpu_activity */
     _Atomic unsigned thief; /* 1 + the id of an idle CPU that asks for a thread; 0: none */
     _Atomic uint64_t wakeups; /* returns from HLT */
+    _Atomic uint64_t passes;  /* scheduling points */
+    _Atomic uint64_t switches;
+    _Atomic uint64_t online_ns; /* when the CPU came; its idle thread's CPU time counts from then on */
+
+    struct watch watch;
 
     /* Pushed by any CPU: a stack of threads linked by wake_next. */
     struct thread *_Atomic incoming __attribute__((aligned(64)));
@@ -45,6 +63,12 @@ struct runq {
 
 /* CPUs that idle, a bit each. Cleared also by whoever is about to give one a thread, so that the next waker finds another. */
 extern _Atomic uint64_t idle_cpus[PERCPU_MAX / 64];
+
+/* Of a counter that only its CPU writes. */
+static inline void runq_count(_Atomic uint64_t *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
+}
 
 static inline struct runq *runq_of(unsigned cpu) { return percpu_table[cpu]->runq; }
 
@@ -76,6 +100,14 @@ void wake_send_away(struct thread *t);
 void wake_ask_for_work(const struct runq *q);
 /* With the token (placed): puts t where it belongs. */
 void wake_place(struct thread *t);
+
+/* watchdog.c: this CPU has left idle, or is asked to watch: it does for a while. Interrupts off. */
+void watchdog_start(struct runq *q);
+static inline void watchdog_busy(struct runq *q)
+{
+    if (unlikely(!atomic_load_explicit(&q->watch.watching, memory_order_relaxed)))
+        watchdog_start(q);
+}
 
 bool affinity_has(const struct thread *t, unsigned cpu);
 

@@ -31,6 +31,10 @@ void thread_wake(struct thread *t);
 /* Sleeps until the deadline. */
 void thread_sleep_until(uint64_t deadline_ns);
 
+/* Says what the current thread is about to wait for (a constant text; NULL: nothing), for reports, and returns what it said before, which the caller
+   says again after the wait: so a mutex that is taken inside another wait hides that only for as long as it takes. */
+const char *thread_wait_reason(const char *reason);
+
 /* A signal that would run a handler or end the thread is pending: an interruptible wait should give up with -EINTR. */
 bool thread_interrupted(void);
 

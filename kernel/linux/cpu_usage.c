@@ -37,6 +37,17 @@ struct cpu_usage cpu_usage_process(void)
     return u;
 }
 
+int cpu_usage_threads(void)
+{
+    struct thread *t;
+    int n = 0;
+    mutex_lock(&threads_lock);
+    TAILQ_FOREACH(t, &all_threads, all_link)
+    n += t->app != NULL;
+    mutex_unlock(&threads_lock);
+    return n;
+}
+
 void cpu_usage_retire(struct thread *t)
 {
     mutex_lock(&threads_lock);

@@ -133,6 +133,7 @@ static bool is_woken(const struct futex_waiter *w) { return atomic_load_explicit
 long futex_sleep(struct futex_waiter *w, uint64_t deadline, bool realtime)
 {
     long result = 0;
+    const char *outer = thread_wait_reason("futex");
     for (;;) {
         thread_wait_prepare();
         if (is_woken(w))
@@ -153,6 +154,7 @@ long futex_sleep(struct futex_waiter *w, uint64_t deadline, bool realtime)
         thread_wait_until(realtime ? deadline_after(deadline - now) : deadline);
     }
     thread_wait_cancel();
+    thread_wait_reason(outer);
     return result;
 }
 

@@ -56,7 +56,9 @@ static int sleep_until(const struct clock_ref *clock, uint64_t until, uint64_t *
     struct sleeper s = {.watch.stepped = clock_stepped, .thread = thread_current()};
     if (clock->kind == CLOCK_OF_WALL)
         wall_watch_add(&s.watch);
+    const char *outer = thread_wait_reason("sleep");
     int r = look_and_sleep(&s, clock, until, left);
+    thread_wait_reason(outer);
     if (clock->kind == CLOCK_OF_WALL)
         wall_watch_remove(&s.watch);
     return r;

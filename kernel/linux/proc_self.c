@@ -4,6 +4,7 @@
 #include <kernel/boot.h>
 #include <kernel/clock.h>
 #include <kernel/cpu_usage.h>
+#include <kernel/proc_task.h>
 #include <kernel/program.h>
 #include <kernel/string.h>
 #include <mm/page.h>
@@ -23,15 +24,8 @@ struct usage {
 
 static struct usage usage_now(void)
 {
-    struct usage u = {0};
-    struct thread *t;
+    struct usage u = {.threads = (unsigned)cpu_usage_threads()};
     vm_usage(&u.mapped, &u.resident);
-    mutex_lock(&threads_lock);
-    TAILQ_FOREACH(t, &all_threads, all_link) {
-        if (t->app)
-            u.threads++;
-    }
-    mutex_unlock(&threads_lock);
     u.cpu_ns = cpu_usage_process().cpu_ns;
     uint64_t image = boot_info.image_end - boot_info.image_start;
     u.mapped += image;
@@ -76,6 +70,9 @@ static void show_status(struct textbuf *t)
     textbuf_printf(t, "TracerPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t%u\n", fd_limit_get());
     textbuf_printf(t, "VmSize:\t%8llu kB\nVmRSS:\t%8llu kB\nThreads:\t%u\n", (unsigned long long)(u.mapped >> 10),
                    (unsigned long long)(u.resident >> 10), u.threads);
+    struct thread_info i;
+    if (!thread_report_one(thread_id(thread_current()), &i))
+        proc_show_schedule(t, &i);
 }
 
 static void show_cmdline(struct textbuf *t)

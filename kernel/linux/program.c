@@ -6,6 +6,7 @@
 #include <fs/file.h>
 #include <fs/poll.h>
 #include <kernel/boot.h>
+#include <kernel/lock_report.h>
 #include <kernel/log.h>
 #include <kernel/panic.h>
 #include <kernel/posix_timer.h>
@@ -123,6 +124,7 @@ static void close_files(void)
 
 _Noreturn void program_abandon(int status)
 {
+    lock_report_at_end();
     report_printf("%s: exit status %d\n", name, status);
     machine_power_off(status);
 }

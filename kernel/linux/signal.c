@@ -305,6 +305,7 @@ long sys_rt_sigsuspend(const uint64_t *mask, size_t size)
     if (size != 8)
         return -EINVAL;
     uint64_t old = signal_mask_swap(*mask);
+    const char *outer = thread_wait_reason("signal");
     while (!thread_interrupted()) {
         thread_wait_prepare();
         if (thread_interrupted())
@@ -312,6 +313,7 @@ long sys_rt_sigsuspend(const uint64_t *mask, size_t size)
         else
             thread_wait();
     }
+    thread_wait_reason(outer);
     signal_mask_restore(old, -EINTR);
     return -EINTR;
 }
@@ -335,11 +337,13 @@ static long wait_for(struct thread *t, uint64_t wanted, uint64_t deadline, sigin
             return -EINTR;
         if (clock_monotonic_ns() >= deadline)
             return -EAGAIN;
+        const char *outer = thread_wait_reason("signal");
         thread_wait_prepare();
         if (signal_ready(t))
             thread_wait_cancel();
         else
             thread_wait_until(deadline);
+        thread_wait_reason(outer);
     }
 }
 

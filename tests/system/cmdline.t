@@ -2,7 +2,7 @@
 """A wrong command line is an error that says what is right, and ends with a status other than 0."""
 import lib
 
-lib.start("hello.elf", netns=False)
+lib.start("hello.elf", "tests.elf", netns=False)
 
 OPTIONS = ("--env", "--cwd", "--ip", "--defaultgw", "--nameserver", "--verbose", "--help")
 
@@ -27,6 +27,12 @@ for option in ("--ip=10.0.0.300/24", "--ip=10.0.0.1/77", "--ip=", "--defaultgw=x
         status, text = console_and_status(option)
         assert status, f"exit status {status}"
         lib.contains(text, option.split("=")[0].strip("-"))
+
+with lib.case("--lock-stats: at the end a list of the mutexes that were waited for"):
+    with lib.boot("tests", "tests contention", options=["--lock-stats"], net="none", cpus=2) as guest:
+        status, text = guest.status(600), guest.console()
+        lib.contains(text, "lock statistics:", "contended")
+        lib.equal(status, 0)
 
 with lib.case("a program that is not there is named"):
     status, text = console_and_status(args="nosuchprogram 1 2")

@@ -35,4 +35,19 @@ for how, want in (("thread-exit", 42), ("bad-pointer-to-kernel", 41)):
     with lib.case(f"{how}: the status is the program's"):
         lib.equal(crash(how, "microvm")[0], want)
 
+with lib.case("a stuck CPU is reported once with its back trace, and the machine goes on"):
+    with lib.boot("crash", "crash stuck", machine="q35", net="none", cpus=2) as guest:
+        status = guest.status(300)
+        text = guest.console()
+        lib.contains(text, "watchdog: CPU 1 is stuck", "watchdog: CPU 1, thread", "rip ", "back trace:", "stuck_thread+0x",
+                     "both threads have ended")
+        lib.equal(text.count("back trace:"), 1)
+        lib.equal(status, 0)
+
+with lib.case("one that is stuck for less than 10 s is not reported"):
+    with lib.boot("crash", "crash stuck-briefly", machine="q35", net="none", cpus=2) as guest:
+        status = guest.status(300)
+        assert "watchdog" not in guest.console(), guest.tail()
+        lib.equal(status, 0)
+
 lib.done()

@@ -1,4 +1,4 @@
-/* SOURCES: sched/mutex.c tests/unit/host/host.c */
+/* SOURCES: sched/mutex.c sched/lockstat.c tests/unit/host/host.c */
 /* SANITIZE: thread */
 /* CFLAGS: -Wno-tsan */
 /* Futexes with many threads and delays before every atomic operation, under ThreadSanitizer: a mutex and a condition variable built on them as C libraries do,

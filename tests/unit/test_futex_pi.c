@@ -1,4 +1,4 @@
-/* SOURCES: sched/mutex.c tests/unit/host/host.c */
+/* SOURCES: sched/mutex.c sched/lockstat.c tests/unit/host/host.c */
 /* SANITIZE: thread */
 /* CFLAGS: -Wno-tsan */
 /* PI futexes: inheritance, order, rings and errors one by one; then many threads with delays before every atomic operation, under ThreadSanitizer: nested locks with

@@ -1,4 +1,4 @@
-/* SOURCES: sched/mutex.c tests/unit/host/host.c */
+/* SOURCES: sched/mutex.c sched/lockstat.c tests/unit/host/host.c */
 /* SANITIZE: thread */
 /* The kernel heap on several CPUs (each thread is one): objects are freed by others than those that allocated them, under ThreadSanitizer. */
 #include "kmem_pages.h"

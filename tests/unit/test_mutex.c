@@ -11,6 +11,7 @@
 #include <sched/waitq.h>
 #include "delays.h"
 
+#include "../../sched/lockstat.c"
 #include "../../sched/mutex.c"
 #include "../../sched/waitq.c"
 

@@ -1,4 +1,4 @@
-/* SOURCES: sched/mutex.c sched/waitq.c tests/unit/host/host.c */
+/* SOURCES: sched/mutex.c sched/lockstat.c sched/waitq.c tests/unit/host/host.c */
 /* SANITIZE: thread */
 /* Timers: the tree of a CPU against a plain list (what fires, when, in which order, what is armed next), with functions that arm again; soft timers
    with threads that arm and cancel while they fire. */

@@ -165,6 +165,7 @@ struct thread {
     void (*fn)(void *);
     void *arg;
     int id;
+    const char *wait_reason;
     struct thread *next_ended;
 };
 
@@ -225,6 +226,13 @@ struct thread *thread_create(const char *name, void (*fn)(void *), void *arg)
 
 _Noreturn void thread_exit(void) { pthread_exit(NULL); }
 void thread_yield(void) { sched_yield(); }
+const char *thread_wait_reason(const char *reason)
+{
+    struct thread *t = host_percpu.current;
+    const char *outer = t->wait_reason;
+    t->wait_reason = reason;
+    return outer;
+}
 void host_yield(void) { sched_yield(); }
 int thread_id(const struct thread *t) { return t->id; }
 bool thread_interrupted(void) { return false; }

@@ -114,6 +114,7 @@ void thread_yield(void) {}
 void thread_wake(struct thread *t) {}
 void thread_wait_prepare(void) {}
 void thread_wait_cancel(void) {}
+const char *thread_wait_reason(const char *reason) { return NULL; }
 void thread_wait_until(uint64_t deadline) {}
 void timer_arm(struct timer *t, uint64_t deadline) {}
 
