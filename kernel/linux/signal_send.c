@@ -36,8 +36,11 @@ uint64_t signal_ready(const struct thread *t)
 void signal_note(struct thread *t)
 {
     atomic_store_explicit(&t->interrupted, false, memory_order_seq_cst);
-    if (signal_ready(t))
-        atomic_store_explicit(&t->interrupted, true, memory_order_release);
+    if (!signal_ready(t))
+        return;
+    atomic_store_explicit(&t->interrupted, true, memory_order_release);
+    if (t == thread_current())
+        signal_nudge(); /* the interrupt that told this CPU may have come while the flag was down */
 }
 
 bool thread_interrupted(void)
