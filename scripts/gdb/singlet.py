@@ -196,7 +196,7 @@ class Waiters(gdb.Command):
                         at = at["next"]
 
     def futexes(self):
-        table = static("buckets", "kernel/linux/futex.c")
+        table = gdb.parse_and_eval("futex_buckets")
         low, high = table.type.range()
         for i in range(low, high + 1):
             head = table[i]["waiters"]

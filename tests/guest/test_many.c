@@ -43,7 +43,7 @@ static void alive_together(void)
     pthread_t *t = calloc((size_t)wanted, sizeof(*t));
     pthread_attr_t attr;
     pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, 16384);
+    pthread_attr_setstacksize(&attr, on_singlet() ? 16384 : 65536);
     while (made < wanted && pthread_create(&t[made], &attr, stay, (void *)(long)made) == 0)
         made++;
     equal(made, wanted, "%d threads", wanted);
