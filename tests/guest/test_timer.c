@@ -420,7 +420,8 @@ static void other_threads_cpu(void)
     check(clock_ns(CLOCK_PROCESS_CPUTIME_ID) - before >= 5 * MS, "not early");
     leave = 1;
     pthread_join(t, NULL);
-    fails(set(id, 0, MS, 0), ESRCH, "the thread has ended: ESRCH");
+    /* Linux lets a thread be joined before it is gone. */
+    check(eventually(set(id, 0, MS, 0) == -1 && errno == ESRCH), "the thread has ended: ESRCH");
     equal(ns_of(get(id).it_value), 0, "its timer is off");
     delete (id);
 }
@@ -534,7 +535,7 @@ static void limit(void)
     check(id >= 0 && delete (id) == 0, "and there is room again");
 }
 
-/* Threads that set and delete timers, which expire meanwhile. */
+/* Threads that set and delete timers, which expire meanwhile. Periods are not so short that a slow machine would do nothing but handle signals. */
 static void *churn(void *seed)
 {
     unsigned long r = (unsigned long)seed;
@@ -542,7 +543,7 @@ static void *churn(void *seed)
         int id = create(CLOCK_MONOTONIC, SIGEV_SIGNAL, SIGRTMIN, 0, 0);
         for (int j = 0; j < 3; j++) {
             r = r * 6364136223846793005u + 1442695040888963407u;
-            set(id, 0, (long)(r >> 45), (r >> 40) % 2 ? (long)(r >> 45) : 0);
+            set(id, 0, (long)(r >> 45), (r >> 40) % 2 ? (long)(r >> 45) + MS / 4 : 0);
             if ((r >> 33) % 4 == 0)
                 sched_yield();
         }

@@ -69,11 +69,10 @@ def case(name, vital=False):
         return
     except Exception as problem:
         failed += 1
-        print(f"not ok {count} - {name}")
         frames = traceback.extract_tb(problem.__traceback__)
         where = next((f for f in reversed(frames) if f.filename.endswith(".t")), frames[-1])
-        comment(f"{os.path.basename(where.filename)}:{where.lineno}: {where.line}",
-                str(problem) or type(problem).__name__)
+        not_ok(name, f"{os.path.basename(where.filename)}:{where.lineno}: {where.line}",
+               str(problem) or type(problem).__name__)
     if guest and not guest.stopped and not guest.running():
         comment("the guest has ended:", guest.tail(40))
         done()
@@ -86,11 +85,18 @@ def comment(*texts):
         print(f"#   {line}")
 
 
+def not_ok(name, *texts):
+    """A failed test. To stderr, too: prove passes that on when it is not asked for every line."""
+    print(f"not ok {count} - {name}")
+    if texts:
+        comment(*texts)
+    print(f"# {os.path.basename(sys.argv[0])}: not ok {count} - {name}", *texts, sep="\n#   ", file=sys.stderr, flush=True)
+
+
 def on_alarm(*_):
     global count, failed
     count, failed = count + 1, failed + 1
-    print(f"not ok {count} - nothing hangs")
-    comment("given up; the console ends so:", guest.tail(40) if guest else "(no guest)")
+    not_ok("nothing hangs", "given up; the console ends so:", guest.tail(40) if guest else "(no guest)")
     done()
 
 
@@ -152,18 +158,24 @@ def connections(guest, port, number):
 def pass_on(name, text, status):
     """TAP of a program inside: each check of the run becomes one of ours; a run that ended early is one that failed."""
     global count, failed
-    planned, seen = None, 0
+    planned, seen, last_failed = None, 0, False
     for line in text.split("\n"):
         line = line.rstrip("\r")
         check = re.match(r"(not )?ok \d+ - (.*)", line)
         if check:
             seen += 1
             count, failed = count + 1, failed + bool(check[1])
-            print(f"{check[1] or ''}ok {count} - {name}: {check[2]}")
+            last_failed = bool(check[1])
+            if last_failed:
+                not_ok(f"{name}: {check[2]}")
+            else:
+                print(f"ok {count} - {name}: {check[2]}")
         elif re.match(r"1\.\.\d+$", line):
             planned = int(line[3:])
         elif line.startswith("#   "):
-            print(line)
+            comment(line[4:])
+            if last_failed:
+                print(line, file=sys.stderr, flush=True)
     with case(f"{name}: runs to its end"):
         assert planned == seen and status is not None, \
             f"{seen} checks of {planned} planned, status {status}:\n" + "\n".join(text.split("\n")[-30:])
