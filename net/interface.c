@@ -257,7 +257,7 @@ int netdev_register(struct netdev *dev)
     net_acquire();
     snprintf(dev->name, sizeof(dev->name), "eth%u", number++);
     if (netif_add_noaddr(&ifc->netif, ifc, netif_setup, ethernet_input) == NULL) {
-        mutex_unlock(&net_lock);
+        net_unlock();
         kfree(ifc);
         return -ENOMEM;
     }

@@ -6,8 +6,11 @@
 #include "stack.h"
 
 #include <net/netbuf.h>
+#include <stdatomic.h>
 
-#define KEEP_FREE 64u              /* free buffers that are kept without looking for whole pages */
+#include <lwip/pbuf.h>
+
+#define KEEP_FREE 128u             /* free buffers that are kept without looking for whole pages */
 #define NETBUF_F_FREE 0x80000000u  /* on the free list */
 
 struct link {
@@ -16,6 +19,8 @@ struct link {
 static struct link free_list = {&free_list, &free_list};
 static unsigned free_count;
 static size_t held; /* bytes of all buffers, free ones included */
+
+static struct pbuf *_Atomic read_packets; /* pushed by anyone, taken as a whole under net_lock */
 
 size_t net_rx_used(void)
 {
@@ -41,10 +46,36 @@ static void unlink_free(struct link *l)
     free_count--;
 }
 
+void net_free_later(struct pbuf *first, struct pbuf *last)
+{
+    struct pbuf *head = atomic_load_explicit(&read_packets, memory_order_relaxed);
+
+    do
+        last->next = head;
+    while (!atomic_compare_exchange_weak_explicit(&read_packets, &head, first, memory_order_release, memory_order_relaxed));
+}
+
+void net_free_now(void)
+{
+    struct pbuf *p, *next;
+
+    if (atomic_load_explicit(&read_packets, memory_order_relaxed) == NULL)
+        return;
+    for (p = atomic_exchange_explicit(&read_packets, NULL, memory_order_acquire); p != NULL; p = next) {
+        next = p->next;
+        p->next = NULL;
+        pbuf_free(p);
+    }
+}
+
 struct netbuf *netbuf_alloc(void)
 {
-    struct link *l = free_list.next;
+    struct link *l;
     struct netbuf *nb;
+
+    if (unlikely(free_list.next == &free_list))
+        net_free_now();
+    l = free_list.next;
 
     if (unlikely(l == &free_list)) {
         char *page = held < net_rx_limit && page_free_bytes() > net_reserve ? pages_alloc(0) : NULL;

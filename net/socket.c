@@ -1,5 +1,5 @@
-/* Sockets as files: what all families share. The file's operations take net_lock and call the protocol's; poll takes no lock, because the
-   epoll core calls it under the poll source's lock, which notification takes inside net_lock. */
+/* Sockets as files: what all families share. The file's operations take net_lock and call the protocol's; what need not wait for it (recv_quick, send_post)
+   is tried first. poll takes no lock, because the epoll core calls it under the poll source's lock, which notification takes inside net_lock. */
 #include "socket.h"
 
 #include "stack.h"
@@ -85,7 +85,12 @@ ssize_t socket_send(struct file *f, struct net_msg *m)
     struct socket *so = f->priv;
     ssize_t r;
 
-    net_acquire();
+    if (unlikely(!mutex_trylock(&net_lock))) {
+        r = so->ops->send_post != NULL ? so->ops->send_post(so, m) : 0;
+        if (r > 0)
+            return r;
+        net_acquire();
+    }
     r = so->ops->send(so, m, nonblocking(f, m->flags));
     net_release();
     if (unlikely(r == -EPIPE) && !(m->flags & MSG_NOSIGNAL) && so->type != SOCK_DGRAM)
@@ -98,6 +103,11 @@ ssize_t socket_recv(struct file *f, struct net_msg *m)
     struct socket *so = f->priv;
     ssize_t r;
 
+    if (likely(so->ops->recv_quick != NULL)) {
+        r = so->ops->recv_quick(so, m, nonblocking(f, m->flags));
+        if (likely(r != 0))
+            return r;
+    }
     net_acquire();
     r = so->ops->recv(so, m, nonblocking(f, m->flags));
     net_release();
@@ -186,6 +196,7 @@ static void sock_release(struct file *f)
     struct socket *so = f->priv;
 
     net_acquire();
+    net_look_posted(); /* some may be about this socket; no more can come */
     so->file = NULL;
     net_ack_cancel(so);
     so->ops->release(so);

@@ -3,6 +3,8 @@
 #ifndef NET_SOCKET_H
 #define NET_SOCKET_H
 
+#include "posted.h"
+
 #include <asm/errno.h>
 #include <fs/file.h>
 #include <kernel/compiler.h>
@@ -29,6 +31,9 @@ struct socket_ops {
     int (*name)(struct socket *so, bool peer, void *addr, uint32_t *len);
     ssize_t (*send)(struct socket *so, struct net_msg *m, bool nonblock);
     ssize_t (*recv)(struct socket *so, struct net_msg *m, bool nonblock);
+    /* Without net_lock; 0: take it and ask send or recv. May be NULL. */
+    ssize_t (*send_post)(struct socket *so, const struct net_msg *m);
+    ssize_t (*recv_quick)(struct socket *so, struct net_msg *m, bool nonblock);
     int (*shutdown)(struct socket *so, int how);
     int (*setopt)(struct socket *so, int level, int name, const void *value, uint32_t len);
     int (*getopt)(struct socket *so, int level, int name, void *value, uint32_t *len);
@@ -57,10 +62,17 @@ struct tcp_part {
         struct tcp_pcb *pcb;            /* NULL when the connection is gone */
         struct tcp_pcb_listen *listener;
     };
+    struct pbuf *_Atomic incoming;      /* received: packets, the newest first; put there under net_lock, taken under rx_lock */
+    struct mutex rx_lock;               /* protects the next three; taken after net_lock */
     struct pbuf *rx_head, *rx_tail;     /* received, in order; linked by next, tot_len has no meaning here */
-    size_t rx_bytes;
-    uint32_t withheld;                  /* receive window that the peer was not given yet */
     size_t rx_peeked;                   /* bytes of rx_head already read */
+    _Atomic size_t rx_bytes;            /* in both */
+    _Atomic size_t read_bytes;          /* read, not yet given back to the window */
+    struct net_work settle;             /* gives it back */
+    _Atomic bool settling;              /* settle is posted */
+    _Atomic bool posted;                /* a message was left with the holder of net_lock */
+    struct tcp_message *held;           /* it, while there is no room */
+    uint32_t withheld;                  /* receive window that the peer was not given yet */
     uint8_t phase;                      /* enum tcp_phase; read without the lock by poll */
     bool fin;                           /* the peer has sent everything */
     bool tx_wanted;                     /* little room to send: who waits is told when there is more; read without the lock */
@@ -158,9 +170,21 @@ int udp_socket_open(struct socket *so);
 void unix_socket_open(struct socket *so);
 void unix_socket_join(struct socket *a, struct socket *b);
 
-/* tcp_socket.c and tcp_fast.c */
+/* tcp_socket.c */
+int tcp_wait_connected(struct socket *so);
+/* tcp_receive.c */
+ssize_t tcp_recv(struct socket *so, struct net_msg *m, bool nonblock);
+ssize_t tcp_recv_quick(struct socket *so, struct net_msg *m, bool nonblock);
 void tcp_socket_received(struct socket *so, struct pbuf *p, size_t bytes);
+void tcp_free_received(struct socket *so);
+void tcp_window_start(struct socket *so);
+void tcp_window_settle(struct socket *so);
+/* tcp_send.c */
+ssize_t tcp_send(struct socket *so, struct net_msg *m, bool nonblock);
+ssize_t tcp_send_post(struct socket *so, const struct net_msg *m);
+void tcp_send_rest(struct socket *so);
 void tcp_socket_sent(struct socket *so);
+/* tcp_fast.c */
 size_t tcp_fast_send(struct socket *so, const struct net_msg *m);
 void tcp_run_done(void *token);
 

@@ -10,7 +10,7 @@
    probably send n replies, so the device is told with the n-th, or at the next poll, or before the thread sleeps, or when 32
    packets wait, or after a millisecond. A thread without such a batch notifies when it releases the lock.
 
-   A thread with thousands of ready sockets does not come back to epoll_wait for long: every 64 calls net_release looks at the devices, so
+   A thread with thousands of ready sockets does not come back to epoll_wait for long: every 32 sends net_release looks at the devices, so
    that their rings do not run over meanwhile.
 
    Delayed acknowledgements. Where TCP wants to acknowledge at once, a reply usually follows within the batch and carries it:
@@ -36,14 +36,13 @@
 #define POLL_BUDGET 128
 #define KICK_BATCH 32u
 #define KICK_DELAY_NS NS_PER_MS
-#define POLL_EVERY 64u     /* calls */
+#define POLL_EVERY 32u     /* sends */
 #define RECLAIM_NS (100 * NS_PER_MS)
 #define LOOK_FIRST_NS NS_PER_MS
 #define LOOK_LAST_NS NS_PER_SEC
 #define SPIN_MIN 2u
 #define SPIN_MAX 32u
 
-struct mutex net_lock = MUTEX_INIT;
 struct interface *interfaces;
 uint32_t net_tcp_window = 65536, net_tcp_sndbuf = 65536, net_time_wait_max = 1024;
 size_t net_rx_limit = 4 << 20, net_tx_limit = 4 << 20, net_reserve;
@@ -138,13 +137,14 @@ static void deliver_loopback(void)
 static void receive(void)
 {
     calls_since_poll = 0;
+    net_free_now();
     for (struct interface *i = interfaces; i != NULL; i = i->next) {
         if (i->dev->ops->pending(i->dev))
             i->dev->ops->poll(i->dev, POLL_BUDGET);
     }
 }
 
-void net_release(void)
+static inline void before_release(void)
 {
     if (unlikely(++calls_since_poll >= POLL_EVERY))
         receive();
@@ -152,8 +152,16 @@ void net_release(void)
         deliver_loopback();
     if (queued_total != 0)
         flush_or_defer();
-    mutex_unlock(&net_lock);
 }
+
+void net_release(void)
+{
+    net_look_posted();
+    before_release();
+    net_unlock();
+}
+
+void net_before_release(void) { before_release(); }
 
 void net_ack_later(struct socket *so)
 {
@@ -217,6 +225,8 @@ static bool poll_locked(uint64_t now)
     bool timers = net_timers_due(now);
 
     calls_since_poll = 0;
+    net_look_posted();
+    net_free_now();
     if (unlikely(net_rx_used() > net_rx_limit / 8 * 7))
         reclaim(now);
     net_now_ms = (uint32_t)(now / NS_PER_MS);
@@ -245,12 +255,12 @@ bool net_poll(void)
     uint64_t now = clock_monotonic_ns();
     bool did;
 
-    if (queued_total == 0 && ack_list == NULL && !device_pending() && !net_timers_due(now))
+    if (queued_total == 0 && ack_list == NULL && atomic_load_explicit(&net_posted, memory_order_relaxed) == NULL && !device_pending() && !net_timers_due(now))
         return false;
     if (!mutex_trylock(&net_lock))
         return false;
     did = poll_locked(now);
-    mutex_unlock(&net_lock);
+    net_unlock();
     return did;
 }
 
@@ -265,7 +275,7 @@ int net_wait(struct waitq *q, uint64_t deadline_ns, bool interruptible)
         return 0;
     *thread_net_batch() = 0;
     const char *outer = thread_wait_reason("net");
-    int r = waitq_wait(q, &net_lock, deadline_ns, interruptible);
+    int r = waitq_wait_then(q, &net_lock, deadline_ns, interruptible, net_unlocked);
     thread_wait_reason(outer);
     return r;
 }
@@ -300,7 +310,7 @@ static void poll_until_quiet(unsigned *patience)
         bool did;
         net_acquire();
         did = poll_locked(clock_monotonic_ns());
-        mutex_unlock(&net_lock);
+        net_unlock();
         if (did) {
             paid = paid || quiet > 0;
             quiet = 0;
@@ -346,7 +356,7 @@ static void net_main(void *arg)
         atomic_store_explicit(&wake_pending, false, memory_order_relaxed);
         net_acquire();
         irqs_off();
-        mutex_unlock(&net_lock);
+        net_unlock();
         poll_until_quiet(&patience);
 
         net_acquire();
@@ -358,7 +368,7 @@ static void net_main(void *arg)
         else if (look_ns != 0)
             look_ns = nudge_devices() ? MIN(look_ns * 2, LOOK_LAST_NS) : 0;
         seen = packets;
-        mutex_unlock(&net_lock);
+        net_unlock();
         if (!asleep)
             continue;
         if (look_ns != 0)
@@ -403,7 +413,7 @@ static void net_init(void)
     net_acquire();
     lwip_init();
     netif_set_link_up(netif_list); /* lo */
-    mutex_unlock(&net_lock);
+    net_unlock();
     poll_progress_register(net_poll);
     net_thread = thread_create("net", net_main, NULL);
     if (net_thread == NULL)

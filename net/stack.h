@@ -2,6 +2,8 @@
 #ifndef NET_STACK_H
 #define NET_STACK_H
 
+#include "posted.h"
+
 #include <drivers/netdev.h>
 #include <kernel/compiler.h>
 #include <sched/mutex.h>
@@ -11,6 +13,7 @@
 
 #include <lwip/netif.h>
 
+struct pbuf;
 struct socket;
 
 /* One network device and lwIP's view of it. Protected by net_lock, but for what says otherwise. */
@@ -25,9 +28,8 @@ struct interface {
 };
 extern struct interface *interfaces;
 
-/* Everything in lwIP and in sockets is protected by this. net_release delivers what was sent to this host itself and tells the
-   devices about queued packets as the batching rule (net/stack.c) says. Threads only. */
-extern struct mutex net_lock;
+/* net_lock (posted.h). net_release delivers what was sent to this host itself and tells the devices about queued packets as the
+   batching rule (net/stack.c) says. Threads only. */
 static inline void net_acquire(void) { mutex_lock(&net_lock); }
 void net_release(void);
 
@@ -47,6 +49,10 @@ void net_ack_cancel(struct socket *so);
 void net_touch(void);
 /* A thread is wanted at the devices. Any context. */
 void net_wake(void);
+
+/* Packets whose buffers, linked by next from first to last, were read: they are freed by the next holder of net_lock that needs some. Without net_lock. */
+void net_free_later(struct pbuf *first, struct pbuf *last);
+void net_free_now(void); /* net_lock held */
 
 /* Memory, in bytes. Receive buffers and packets to send are limited to a quarter of the machine each; net_reserve stays free. */
 extern size_t net_rx_limit, net_tx_limit, net_reserve;

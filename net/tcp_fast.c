@@ -193,6 +193,8 @@ bool tcp_fast_input(struct interface *ifc, struct netbuf *nb)
     if (unlikely(pcb == NULL || pcb->state != ESTABLISHED || (pcb->flags & SLOW_FLAGS)))
         return false;
     so = pcb->callback_arg;
+    if (likely(so != NULL) && atomic_load_explicit(&so->tcp.read_bytes, memory_order_relaxed) != 0)
+        tcp_window_settle(so);
     bytes = total - head;
     seq = lwip_ntohl(h->seq);
     ack = lwip_ntohl(h->ack);

@@ -5,6 +5,8 @@
    that lwIP may free without telling (TIME-WAIT and what leads there without a further event) is let go of at once; what was
    received stays readable.
 
+   Receiving is in tcp_receive.c, sending in tcp_send.c.
+
    Windows. A connection starts with 64 KiB, gets more as it is used, and less when there are many or memory is short (net_share): what the
    application has read is then not all given back to the peer. A window never shrinks from the right, and never stays below a few segments.
    The same share limits what may be queued for sending.
@@ -24,11 +26,6 @@
 #include <mm/page.h>
 
 #include <lwip/priv/tcp_priv.h>
-
-#define SEND_LOW 2048u
-#define FIRST_WINDOW 65535u
-#define SEGMENTS_MIN 4u
-#define QUEUE_LOW (TCP_SND_QUEUELEN - 64)
 
 /* --- State --- */
 
@@ -98,43 +95,6 @@ int tcp_socket_open(struct socket *so)
     return 0;
 }
 
-/* How much may be queued now. Not 0 when nothing is queued: then nobody would say that there is room again. */
-static size_t room(struct socket *so)
-{
-    struct tcp_pcb *pcb = so->tcp.pcb;
-    size_t used = net_tcp_sndbuf - pcb->snd_buf, limit = net_share(net_tx_limit, net_tx_used);
-
-    if (pcb->snd_queuelen >= QUEUE_LOW)
-        return 0;
-    limit = MAX(limit, (size_t)SEGMENTS_MIN * pcb->mss);
-    if (so->sndbuf != 0)
-        limit = MIN(limit, (size_t)so->sndbuf);
-    return used < limit ? MIN(limit - used, (size_t)pcb->snd_buf) : 0;
-}
-
-/* The window that the connection may have now. */
-static uint32_t window_target(const struct socket *so, const struct tcp_pcb *pcb)
-{
-    uint32_t target = net_share(net_rx_limit, net_rx_used());
-
-    if (so->rcvbuf != 0)
-        target = MIN(target, (uint32_t)so->rcvbuf);
-    return MIN(MAX(target, SEGMENTS_MIN * pcb->mss), TCP_WND_MAX(pcb));
-}
-
-/* The handshake is done, and nothing has been received yet: more than what its packets could say was not promised. */
-static void window_start(struct socket *so)
-{
-    struct tcp_pcb *pcb = so->tcp.pcb;
-
-    if (pcb->rcv_wnd <= FIRST_WINDOW)
-        return;
-    so->tcp.withheld = pcb->rcv_wnd - FIRST_WINDOW;
-    pcb->rcv_wnd = FIRST_WINDOW;
-    pcb->rcv_ann_wnd = FIRST_WINDOW;
-    pcb->rcv_ann_right_edge = pcb->rcv_nxt + FIRST_WINDOW;
-}
-
 /* --- What lwIP reports --- */
 
 static struct socket *adopt(struct socket *listener, struct tcp_pcb *pcb)
@@ -158,7 +118,7 @@ static struct socket *adopt(struct socket *listener, struct tcp_pcb *pcb)
     remember_addresses(so);
     apply_options(so);
     pcb->callback_arg = so;
-    window_start(so);
+    tcp_window_start(so);
     return so;
 }
 
@@ -172,38 +132,6 @@ static err_t on_accept(struct socket *listener, struct tcp_pcb *pcb)
     listener->tcp.listener->accept_queue++;
     socket_notify(listener, EPOLLIN);
     return ERR_OK;
-}
-
-/* Small packets behind others are copied into the last buffer's free room: a buffer is 2 KiB, and a peer must not be able to bind
-   many of them with a byte each. True when p was swallowed. */
-static bool merge(struct pbuf *tail, struct pbuf *p)
-{
-    struct netbuf *nb = (struct netbuf *)tail;
-    uint8_t *end = (uint8_t *)tail->payload + tail->len;
-
-    if (!(tail->flags & PBUF_FLAG_IS_CUSTOM) || p->len > 512 || p->next != NULL || end + p->len > (uint8_t *)nb + NETBUF_SIZE)
-        return false;
-    memcpy(end, p->payload, p->len);
-    tail->len = (u16_t)(tail->len + p->len);
-    pbuf_free(p);
-    return true;
-}
-
-void tcp_socket_received(struct socket *so, struct pbuf *p, size_t bytes)
-{
-    struct tcp_part *t = &so->tcp;
-
-    t->rx_bytes += bytes;
-    if (t->rx_head == NULL) {
-        t->rx_head = p;
-        t->rx_tail = p;
-    } else if (!merge(t->rx_tail, p)) {
-        t->rx_tail->next = p;
-        t->rx_tail = p;
-    }
-    while (t->rx_tail->next != NULL)
-        t->rx_tail = t->rx_tail->next;
-    socket_notify(so, EPOLLIN | EPOLLRDNORM);
 }
 
 static err_t on_receive(struct socket *so, struct tcp_pcb *pcb, struct pbuf *p)
@@ -222,16 +150,6 @@ static err_t on_receive(struct socket *so, struct tcp_pcb *pcb, struct pbuf *p)
         let_go(so);
     socket_notify(so, EPOLLIN | EPOLLRDNORM | EPOLLRDHUP | (so->shut & SOCKET_SHUT_WR ? EPOLLHUP : 0));
     return ERR_OK;
-}
-
-void tcp_socket_sent(struct socket *so)
-{
-    struct tcp_pcb *pcb = so->tcp.pcb;
-
-    if (!so->tcp.tx_wanted || pcb->snd_buf < SEND_LOW || room(so) == 0)
-        return;
-    so->tcp.tx_wanted = false;
-    socket_notify(so, EPOLLOUT | EPOLLWRNORM);
 }
 
 static void on_error(struct socket *so, err_t err)
@@ -274,7 +192,7 @@ err_t lwip_tcp_event(void *arg, struct tcp_pcb *pcb, enum lwip_event event, stru
         so->tcp.phase = TCP_PHASE_CONNECTED;
         so->tcp.fresh = true;
         remember_addresses(so);
-        window_start(so);
+        tcp_window_start(so);
         socket_notify(so, EPOLLOUT | EPOLLWRNORM);
         return ERR_OK;
     case LWIP_EVENT_POLL: /* memory may have come back without an acknowledgement */
@@ -413,7 +331,7 @@ static int tcp_accept_call(struct socket *so, bool nonblock, struct socket **out
     return 0;
 }
 
-static int wait_connected(struct socket *so)
+int tcp_wait_connected(struct socket *so)
 {
     uint64_t deadline = socket_deadline(so->snd_timeout_ns);
 
@@ -441,7 +359,7 @@ static int tcp_connect_call(struct socket *so, const void *addr, uint32_t len, b
     case TCP_PHASE_LISTENING:
         return -EISCONN;
     case TCP_PHASE_CONNECTING:
-        return nonblock ? -EALREADY : wait_connected(so);
+        return nonblock ? -EALREADY : tcp_wait_connected(so);
     case TCP_PHASE_CONNECTED:
         if (!so->tcp.fresh)
             return -EISCONN;
@@ -476,7 +394,7 @@ static int tcp_connect_call(struct socket *so, const void *addr, uint32_t len, b
     remember_addresses(so);
     if (nonblock)
         return -EINPROGRESS;
-    return wait_connected(so);
+    return tcp_wait_connected(so);
 }
 
 static int tcp_name(struct socket *so, bool peer, void *addr, uint32_t *len)
@@ -491,203 +409,6 @@ static int tcp_name(struct socket *so, bool peer, void *addr, uint32_t *len)
         return -ENOTCONN;
     address_fill(so, &so->tcp.remote_ip, so->tcp.remote_port, addr, len);
     return 0;
-}
-
-/* --- Receive --- */
-
-/* The application has read n bytes. In place of tcp_recved, which would give all of them back, and would not tell a peer whose window is all but closed. */
-static void window_give(struct socket *so, struct tcp_pcb *pcb, uint32_t n)
-{
-    uint32_t owed = n + so->tcp.withheld, target = window_target(so, pcb);
-    uint32_t give = MIN(owed, target > pcb->rcv_wnd ? target - pcb->rcv_wnd : 0), seen, more;
-
-    so->tcp.withheld = owed - give;
-    pcb->rcv_wnd += give;
-    seen = pcb->rcv_ann_right_edge - pcb->rcv_nxt;
-    more = tcp_update_rcv_ann_wnd(pcb);
-    if (more >= TCP_WND_UPDATE_THRESHOLD || (more != 0 && (int32_t)seen < (int32_t)(2 * pcb->mss))) {
-        tcp_ack_now(pcb);
-        tcp_output(pcb);
-    }
-}
-
-static void window_opened(struct socket *so, size_t n)
-{
-    struct tcp_pcb *pcb = so->tcp.pcb;
-
-    if (pcb == NULL)
-        return;
-    /* As tcp_recved, for the usual case in which no update is worth a packet. */
-    if (likely(pcb->rcv_nxt + pcb->rcv_wnd + (uint32_t)n - pcb->rcv_ann_right_edge < pcb->mss &&
-               pcb->rcv_wnd + n <= (so->tcp.withheld != 0 ? FIRST_WINDOW : TCP_WND_MAX(pcb)))) {
-        pcb->rcv_wnd += (uint32_t)n;
-        return;
-    }
-    window_give(so, pcb, (uint32_t)n);
-}
-
-/* Copies at most n bytes to the message from its byte `at` on; consumes them unless it is a peek. */
-static size_t take(struct socket *so, struct net_msg *m, size_t at, size_t n, bool peek)
-{
-    struct tcp_part *t = &so->tcp;
-    struct pbuf *p = t->rx_head;
-    size_t skip = t->rx_peeked, done = 0;
-
-    while (done < n && p != NULL) {
-        size_t part = MIN((size_t)p->len - skip, n - done);
-        struct pbuf *next = p->next;
-
-        if (!(m->flags & MSG_TRUNC))
-            msg_copy_out(m, at + done, (uint8_t *)p->payload + skip, part);
-        done += part;
-        if (part + skip < p->len) {
-            skip += part;
-            break;
-        }
-        skip = 0;
-        if (!peek) {
-            p->next = NULL;
-            pbuf_free(p);
-        }
-        p = next;
-    }
-    if (!peek) {
-        t->rx_head = p;
-        if (p == NULL)
-            t->rx_tail = NULL;
-        t->rx_peeked = skip;
-        t->rx_bytes -= done;
-        window_opened(so, done);
-    }
-    return done;
-}
-
-static ssize_t tcp_recv_call(struct socket *so, struct net_msg *m, bool nonblock)
-{
-    struct tcp_part *t = &so->tcp;
-    bool peek = m->flags & MSG_PEEK;
-    size_t want = m->flags & MSG_WAITALL ? m->length : 1, done = 0;
-    uint64_t deadline = 0;
-
-    if (m->flags & (MSG_OOB | MSG_ERRQUEUE))
-        return m->flags & MSG_OOB ? -EINVAL : -EAGAIN;
-    m->name_length = 0;
-    for (;;) {
-        int err;
-        if (t->rx_bytes > (peek ? done : 0)) {
-            if (peek)
-                done = take(so, m, 0, m->length, true);
-            else
-                done += take(so, m, done, m->length - done, false);
-            if (done >= want || done == m->length)
-                break;
-        }
-        if (t->fin || (so->shut & SOCKET_SHUT_RD) || done > 0 ? t->fin || (so->shut & SOCKET_SHUT_RD) : false)
-            break;
-        if (so->error != 0)
-            return done > 0 ? (ssize_t)done : -socket_take_error(so);
-        if (t->phase != TCP_PHASE_CONNECTED && t->phase != TCP_PHASE_CONNECTING)
-            return done > 0 ? (ssize_t)done : t->phase == TCP_PHASE_DEAD ? 0 : -ENOTCONN;
-        if (nonblock)
-            return done > 0 ? (ssize_t)done : -EAGAIN;
-        if (deadline == 0)
-            deadline = socket_deadline(so->rcv_timeout_ns);
-        err = net_wait(&so->readers, deadline, true);
-        if (err != 0)
-            return done > 0 ? (ssize_t)done : err == -ETIMEDOUT ? -EAGAIN : err;
-    }
-    if (done == 0 && so->error != 0)
-        return -socket_take_error(so);
-    m->flags &= ~MSG_TRUNC;
-    return (ssize_t)done;
-}
-
-/* --- Send --- */
-
-/* Queues from byte `at` of the message on as much as there is room for. */
-static size_t queue_some(struct socket *so, const struct net_msg *m, size_t at)
-{
-    size_t skip = at, done = 0, space = room(so);
-
-    for (int i = 0; i < m->iov_count && space > 0; i++) {
-        const char *base = m->iov[i].iov_base;
-        size_t len = m->iov[i].iov_len;
-        bool last;
-
-        if (skip >= len) {
-            skip -= len;
-            continue;
-        }
-        base += skip;
-        len -= skip;
-        skip = 0;
-        while (len > 0 && space > 0) {
-            size_t part = MIN(MIN(len, space), (size_t)0xffff);
-            last = at + done + part == m->length && !(m->flags & MSG_MORE);
-            if (tcp_write(so->tcp.pcb, base, (u16_t)part, TCP_WRITE_FLAG_COPY | (last ? 0 : TCP_WRITE_FLAG_MORE)) != ERR_OK)
-                return done;
-            base += part;
-            len -= part;
-            space -= part;
-            done += part;
-        }
-    }
-    return done;
-}
-
-static int send_state(struct socket *so, bool nonblock)
-{
-    if (so->error != 0)
-        return -socket_take_error(so);
-    if (so->shut & SOCKET_SHUT_WR)
-        return -EPIPE;
-    if (so->tcp.phase == TCP_PHASE_CONNECTING)
-        return nonblock ? -EAGAIN : wait_connected(so);
-    if (so->tcp.phase != TCP_PHASE_CONNECTED)
-        return so->tcp.phase == TCP_PHASE_DEAD ? -EPIPE : so->tcp.phase == TCP_PHASE_LISTENING ? -ENOTCONN : -EPIPE;
-    return so->tcp.pcb == NULL ? -EPIPE : 0;
-}
-
-static ssize_t tcp_send_call(struct socket *so, struct net_msg *m, bool nonblock)
-{
-    uint64_t deadline = 0;
-    size_t done = 0;
-
-    if (m->flags & MSG_OOB)
-        return -EOPNOTSUPP;
-    for (;;) {
-        int err = 0;
-        size_t n;
-
-        if (unlikely(so->tcp.phase != TCP_PHASE_CONNECTED || so->error != 0 || so->shut != 0 || so->tcp.pcb == NULL))
-            err = send_state(so, nonblock);
-        if (unlikely(err != 0))
-            return done > 0 ? (ssize_t)done : err;
-        if (done == 0) {
-            n = tcp_fast_send(so, m);
-            if (likely(n != 0)) {
-                if (unlikely(so->tcp.pcb->snd_buf < SEND_LOW))
-                    so->tcp.tx_wanted = true;
-                return (ssize_t)n;
-            }
-        }
-        n = m->length > done ? queue_some(so, m, done) : 0;
-        done += n;
-        tcp_output(so->tcp.pcb);
-        if (done == m->length) {
-            if (so->tcp.pcb->snd_buf < SEND_LOW || room(so) == 0)
-                so->tcp.tx_wanted = true;
-            return (ssize_t)done;
-        }
-        so->tcp.tx_wanted = true;
-        if (nonblock)
-            return done > 0 ? (ssize_t)done : -EAGAIN;
-        if (deadline == 0)
-            deadline = socket_deadline(so->snd_timeout_ns);
-        err = net_wait(&so->writers, deadline, true);
-        if (err != 0)
-            return done > 0 ? (ssize_t)done : err == -ETIMEDOUT ? -EAGAIN : err;
-    }
 }
 
 /* --- The rest --- */
@@ -735,6 +456,7 @@ static int tcp_shutdown_call(struct socket *so, int how)
     if (how != SHUT_WR)
         so->shut |= SOCKET_SHUT_RD;
     if (how != SHUT_RD && !(so->shut & SOCKET_SHUT_WR)) {
+        tcp_send_rest(so);
         so->shut |= SOCKET_SHUT_WR;
         if (so->tcp.pcb != NULL) {
             tcp_shutdown(so->tcp.pcb, 0, 1);
@@ -744,18 +466,6 @@ static int tcp_shutdown_call(struct socket *so, int how)
     }
     socket_notify(so, tcp_poll_call(so));
     return 0;
-}
-
-static void free_received(struct socket *so)
-{
-    struct pbuf *p = so->tcp.rx_head, *next;
-
-    for (; p != NULL; p = next) {
-        next = p->next;
-        p->next = NULL;
-        pbuf_free(p);
-    }
-    so->tcp.rx_head = NULL;
 }
 
 static void release_listener(struct socket *so)
@@ -771,7 +481,7 @@ static void release_listener(struct socket *so)
             tcp_abort(p);
         }
         net_ack_cancel(c);
-        free_received(c);
+        tcp_free_received(c);
         kfree(c);
     }
     pcb->callback_arg = NULL;
@@ -799,10 +509,11 @@ static void tcp_release(struct socket *so)
         release_listener(so);
         return;
     }
+    tcp_send_rest(so);
     if (so->linger && so->linger_s > 0)
         wait_sent(so);
     net_ack_cancel(so);
-    free_received(so);
+    tcp_free_received(so);
     pcb = so->tcp.pcb;
     if (pcb == NULL)
         return;
@@ -918,8 +629,10 @@ const struct socket_ops tcp_socket_ops = {
     .listen = tcp_listen_call,
     .accept = tcp_accept_call,
     .name = tcp_name,
-    .send = tcp_send_call,
-    .recv = tcp_recv_call,
+    .send = tcp_send,
+    .send_post = tcp_send_post,
+    .recv = tcp_recv,
+    .recv_quick = tcp_recv_quick,
     .shutdown = tcp_shutdown_call,
     .setopt = tcp_setopt,
     .getopt = tcp_getopt,

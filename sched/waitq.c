@@ -14,6 +14,11 @@ struct waitq_entry {
 
 int waitq_wait(struct waitq *q, struct mutex *m, uint64_t deadline_ns, bool interruptible)
 {
+    return waitq_wait_then(q, m, deadline_ns, interruptible, NULL);
+}
+
+int waitq_wait_then(struct waitq *q, struct mutex *m, uint64_t deadline_ns, bool interruptible, void (*released)(void))
+{
     struct waitq_entry e = {.thread = thread_current()};
     int result = 0;
 
@@ -21,6 +26,8 @@ int waitq_wait(struct waitq *q, struct mutex *m, uint64_t deadline_ns, bool inte
         return -EINTR;
     TAILQ_INSERT_TAIL(q, &e, link);
     mutex_unlock(m);
+    if (released)
+        released();
     const char *outer = thread_wait_reason("wait queue");
     if (outer) /* the caller knows better what the queue is for */
         thread_wait_reason(outer);

@@ -131,15 +131,27 @@ static bool shares(int nice0, int policy0, int nice1, int policy1)
     return good;
 }
 
+static bool nine_times(void) { return used[0] > 4 * used[1] && used[0] < 20 * used[1] + 100000000; }
+static bool what_is_left(void) { return used[0] > 10 * used[1]; }
+static bool equals(void) { return used[0] < 2 * used[1] && used[1] < 2 * used[0]; }
+
+/* In one of a few seconds: where the host takes the CPU away for long in one hog's turn, that is evened out later than the second ends. */
+static void shares_are(const char *who, int nice1, int policy1, bool (*right)(void), const char *how)
+{
+    bool good = true, is_right = false;
+    for (int i = 0; i < 5 && good && !is_right; i++) {
+        good = shares(0, SCHED_OTHER, nice1, policy1);
+        is_right = right();
+    }
+    check(good, "two hogs, %s", who);
+    check(is_right, "%s (%lu ms, %lu ms)", how, used[0] / 1000000, used[1] / 1000000);
+}
+
 static void weights(void)
 {
-    check(shares(0, SCHED_OTHER, 10, SCHED_OTHER), "two hogs, nice 0 and 10");
-    check(used[0] > 4 * used[1] && used[0] < 20 * used[1] + 100000000, "the first gets about 9 times as much (%lu ms, %lu ms)",
-          used[0] / 1000000, used[1] / 1000000);
-    check(shares(0, SCHED_OTHER, 0, SCHED_IDLE), "two hogs, the second SCHED_IDLE");
-    check(used[0] > 10 * used[1], "it gets what is left over (%lu ms, %lu ms)", used[0] / 1000000, used[1] / 1000000);
-    check(shares(0, SCHED_OTHER, 0, SCHED_BATCH), "two hogs, the second SCHED_BATCH");
-    check(used[0] < 2 * used[1] && used[1] < 2 * used[0], "they share (%lu ms, %lu ms)", used[0] / 1000000, used[1] / 1000000);
+    shares_are("nice 0 and 10", 10, SCHED_OTHER, nine_times, "the first gets about 9 times as much");
+    shares_are("the second SCHED_IDLE", 0, SCHED_IDLE, what_is_left, "it gets what is left over");
+    shares_are("the second SCHED_BATCH", 0, SCHED_BATCH, equals, "they share");
 }
 
 static _Atomic int watched;

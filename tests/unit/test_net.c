@@ -1,4 +1,4 @@
-/* SOURCES: net/address.c net/checksum.c net/configure.c net/ifioctl.c net/interface.c net/isn.c net/memory.c net/msg.c net/netbuf.c net/socket.c net/sockopt.c net/tcp_fast.c net/tcp_hash.c net/tcp_socket.c net/timers.c net/udp_socket.c net/unix_socket.c build/lwip/src/core/def.c build/lwip/src/core/inet_chksum.c build/lwip/src/core/ip.c build/lwip/src/core/netif.c build/lwip/src/core/pbuf.c build/lwip/src/core/tcp.c build/lwip/src/core/tcp_in.c build/lwip/src/core/tcp_out.c build/lwip/src/core/udp.c build/lwip/src/core/ipv4/dhcp.c build/lwip/src/core/ipv4/etharp.c build/lwip/src/core/ipv4/icmp.c build/lwip/src/core/ipv4/igmp.c build/lwip/src/core/ipv4/ip4.c build/lwip/src/core/ipv4/ip4_addr.c build/lwip/src/core/ipv4/ip4_frag.c build/lwip/src/core/ipv6/ethip6.c build/lwip/src/core/ipv6/icmp6.c build/lwip/src/core/ipv6/inet6.c build/lwip/src/core/ipv6/ip6.c build/lwip/src/core/ipv6/ip6_addr.c build/lwip/src/core/ipv6/ip6_frag.c build/lwip/src/core/ipv6/mld6.c build/lwip/src/core/ipv6/nd6.c build/lwip/src/netif/ethernet.c fs/poll.c tests/unit/host/net.c */
+/* SOURCES: net/address.c net/checksum.c net/configure.c net/ifioctl.c net/interface.c net/isn.c net/memory.c net/msg.c net/netbuf.c net/socket.c net/sockopt.c net/tcp_fast.c net/tcp_hash.c net/posted.c net/tcp_receive.c net/tcp_send.c net/tcp_socket.c net/timers.c net/udp_socket.c net/unix_socket.c build/lwip/src/core/def.c build/lwip/src/core/inet_chksum.c build/lwip/src/core/ip.c build/lwip/src/core/netif.c build/lwip/src/core/pbuf.c build/lwip/src/core/tcp.c build/lwip/src/core/tcp_in.c build/lwip/src/core/tcp_out.c build/lwip/src/core/udp.c build/lwip/src/core/ipv4/dhcp.c build/lwip/src/core/ipv4/etharp.c build/lwip/src/core/ipv4/icmp.c build/lwip/src/core/ipv4/igmp.c build/lwip/src/core/ipv4/ip4.c build/lwip/src/core/ipv4/ip4_addr.c build/lwip/src/core/ipv4/ip4_frag.c build/lwip/src/core/ipv6/ethip6.c build/lwip/src/core/ipv6/icmp6.c build/lwip/src/core/ipv6/inet6.c build/lwip/src/core/ipv6/ip6.c build/lwip/src/core/ipv6/ip6_addr.c build/lwip/src/core/ipv6/ip6_frag.c build/lwip/src/core/ipv6/mld6.c build/lwip/src/core/ipv6/nd6.c build/lwip/src/netif/ethernet.c fs/poll.c tests/unit/host/net.c */
 /* CFLAGS: -Inet -isystem build/lwip/src/include -isystem net/lwip_libc */
 /* The network stack against a scripted client on a simulated wire: echo of streams with loss, duplication and reordering; many
    connections; floods of SYN; mutated frames; no memory; loopback, UDP and AF_UNIX sockets; the connection table. */
@@ -72,6 +72,31 @@ static ssize_t rw(struct file *f, bool send, void *buf, size_t n, int flags)
     return send ? socket_send(f, &m) : socket_recv(f, &m);
 }
 
+/* With chance net_lock is somebody else's just then: what can go on without it, does. */
+static bool busy;
+static unsigned long went_on;
+static ssize_t rw_busy(struct file *f, bool send, void *buf, size_t n)
+{
+    struct socket *so = f->priv;
+    struct iovec iov = {buf, n};
+    struct net_msg m = {.iov = &iov, .iov_count = 1, .length = n, .flags = MSG_NOSIGNAL};
+    ssize_t r = 0;
+
+    if (busy && random_u64() % 3 != 0) {
+        net_acquire();
+        r = send ? tcp_send_post(so, &m) : tcp_recv_quick(so, &m, true);
+        if (random_u64() % 2 == 0) {
+            net_release();
+        } else { /* as if the holder had looked just before */
+            mutex_unlock(&net_lock);
+            if (random_u64() % 2 == 0)
+                net_unlocked();
+        }
+        went_on += r > 0;
+    }
+    return r != 0 ? r : rw(f, send, buf, n, MSG_NOSIGNAL);
+}
+
 static struct file *listen_on(uint16_t port, int backlog)
 {
     struct file *f = tcp(04000);
@@ -97,13 +122,13 @@ static void echo_run(void)
         if (c->f == NULL)
             continue;
         if (c->from == c->to && !c->eof) {
-            n = rw(c->f, false, c->pending, sizeof(c->pending), 0);
+            n = rw_busy(c->f, false, c->pending, busy ? 1 + random_u64() % 700 : sizeof(c->pending));
             c->from = 0;
             c->to = n > 0 ? (size_t)n : 0;
             c->eof = n == 0 || (n < 0 && n != -EAGAIN);
         }
         if (c->from < c->to) {
-            n = rw(c->f, true, c->pending + c->from, c->to - c->from, MSG_NOSIGNAL);
+            n = rw_busy(c->f, true, c->pending + c->from, c->to - c->from);
             if (n > 0)
                 c->from += (size_t)n;
             else if (n != -EAGAIN)
@@ -211,6 +236,19 @@ static void test_echo(void)
     loss_percent = dup_percent = jitter_us = 0;
 }
 
+static void test_busy(void)
+{
+    busy = true;
+    echo_test("echo while others hold the lock", 50, 30000, true);
+    loss_percent = 5;
+    jitter_us = 2000;
+    echo_test("the same with loss and reordering", 20, 30000, true);
+    loss_percent = jitter_us = 0;
+    ok(went_on > 1000, "  short messages do not wait for it");
+    printf("# %lu\n", went_on);
+    busy = false;
+}
+
 /* The guest sends, the other end keeps what comes out of order, so its acknowledgements jump over what was sent twice. */
 static void bulk_run(void)
 {
@@ -236,9 +274,24 @@ static void bulk_run(void)
     }
 }
 
+/* A client that waits believes itself connected when only its last packet of the handshake is lost, and the guest gives up after six tries: it tries again. */
+static void bulk_reopen(unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        bool accepted = false;
+        for (unsigned k = 0; k < conn_count; k++)
+            accepted = accepted || conns[k].to == peers[i].port;
+        if (accepted)
+            continue;
+        peer_open(&peers[i], next_port++, ECHO_PORT);
+        peers[i].keeps_early = true;
+    }
+}
+
 static void bulk_test(const char *name, unsigned n, uint32_t bytes, unsigned loss)
 {
     uint64_t start = sim_now, end = sim_now + 3600 * NS_PER_SEC;
+    uint64_t reopen = sim_now + 200 * NS_PER_SEC;
     bool good = true;
 
     peers_used = n;
@@ -252,6 +305,10 @@ static void bulk_test(const char *name, unsigned n, uint32_t bytes, unsigned los
     for (bool finished = false; sim_now < end && !finished;) {
         step(200000);
         bulk_run();
+        if (sim_now > reopen) {
+            bulk_reopen(n);
+            reopen = sim_now + 200 * NS_PER_SEC;
+        }
         finished = true;
         for (unsigned i = 0; i < n; i++)
             finished = finished && peers[i].received == bytes;
@@ -460,13 +517,63 @@ static void test_no_memory(void)
     sim_alloc_fail = 20;
     run_until(100 * NS_PER_SEC, all_received);
     sim_alloc_fail = 0;
-    ok(true, "one allocation in twenty fails");
+    ok(true, busy ? "one allocation in twenty fails, and the lock is busy" : "one allocation in twenty fails");
     drop_all();
     memset(peers, 0, sizeof(peers));
     peers_used = 0;
     loss_percent = 0;
     settle_long(1800 * NS_PER_SEC);
     echo_test("echo after that", 10, 10000, true);
+}
+
+static bool peer_has(void) { return peers[0].received == peers[0].to_send; }
+
+/* A message that was left and for which there is no room is held: it comes later, before what is sent next and before the end. */
+static void test_held(void)
+{
+    static uint8_t data[600];
+    struct file *f;
+    struct socket *so;
+    uint32_t taken;
+
+    peers_used = 1;
+    conn_count = 0;
+    peer_open(&peers[0], next_port++, ECHO_PORT);
+    peers[0].to_send = 0;
+    while (socket_accept(listener, NULL, NULL, 04000, &f) != 0)
+        step(200000);
+    so = f->priv;
+    for (unsigned round = 0; round < 2; round++) {
+        struct iovec iov = {data, sizeof(data)};
+        struct net_msg m = {.iov = &iov, .iov_count = 1, .length = sizeof(data), .flags = MSG_NOSIGNAL};
+        for (unsigned i = 0; i < sizeof(data); i++)
+            data[i] = pattern(peers[0].port, round * 1200 + i);
+        net_acquire();
+        ok(tcp_send_post(so, &m) == 600, "a message is left");
+        ok(tcp_send_post(so, &m) == 0, "one at a time");
+        taken = so->tcp.pcb->snd_buf - 100;
+        so->tcp.pcb->snd_buf -= taken;
+        net_release();
+        ok(so->tcp.held != NULL && !(f->ops->poll(f) & EPOLLOUT) && rw(f, true, data, 10, MSG_NOSIGNAL) == -EAGAIN,
+           "without room it is held, and nothing overtakes it");
+        so->tcp.pcb->snd_buf += taken;
+        peers[0].to_send = round * 1200 + 600;
+        if (round == 0) {
+            for (unsigned i = 0; i < sizeof(data); i++)
+                data[i] = pattern(peers[0].port, 600 + i);
+            ok(rw(f, true, data, 600, MSG_NOSIGNAL) == 600, "what is sent later goes behind it");
+            peers[0].to_send = 1200;
+        } else {
+            file_put(f);
+        }
+        run_until(60 * NS_PER_SEC, peer_has);
+        ok(peer_has() && !peers[0].corrupt, round == 0 ? "  all of it came, in order" : "  it came before the end of a closed connection");
+    }
+    settle_long(10 * NS_PER_SEC);
+    ok(peers[0].state != P_RESET, "  which was not reset");
+    memset(peers, 0, sizeof(peers));
+    peers_used = 0;
+    settle_long(300 * NS_PER_SEC);
 }
 
 int main(void)
@@ -491,11 +598,16 @@ int main(void)
     test_table();
     held = sim_allocated;
     test_echo();
+    test_busy();
     test_loss();
     test_table();
     test_syn_flood();
     test_fuzz();
     test_no_memory();
+    busy = true;
+    test_no_memory();
+    busy = false;
+    test_held();
     test_table();
     ok(sim_allocated <= held + 600, "memory in use is where it was, but for free lists");
     return done();

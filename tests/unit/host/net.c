@@ -99,7 +99,13 @@ bool mutex_held(const struct mutex *m) { return m->count != 0; }
 
 int waitq_wait(struct waitq *q, struct mutex *m, uint64_t deadline, bool interruptible)
 {
+    return waitq_wait_then(q, m, deadline, interruptible, NULL);
+}
+int waitq_wait_then(struct waitq *q, struct mutex *m, uint64_t deadline, bool interruptible, void (*released)(void))
+{
     mutex_unlock(m);
+    if (released != NULL)
+        released();
     sim_idle();
     mutex_lock(m);
     return sim_now >= deadline ? -ETIMEDOUT : 0;
