@@ -96,18 +96,40 @@ static void waiter(void *arg)
 }
 
 /* One piece, one holder: when both are through, it is done. */
-static void post_one(void *arg) { net_post(&((struct piece *)arg)->work); }
+static _Atomic unsigned begun;
+static void together(void)
+{
+    atomic_fetch_add_explicit(&begun, 1, memory_order_relaxed);
+    while (atomic_load_explicit(&begun, memory_order_relaxed) % 2 != 0)
+        host_yield();
+}
+static void linger(void)
+{
+    for (uint64_t i = delay_random() % 300; i > 0; i--)
+        __asm__ volatile("");
+}
+static void post_one(void *arg)
+{
+    together();
+    linger();
+    net_post(&((struct piece *)arg)->work);
+}
 static void hold_once(void *arg)
 {
+    together();
     mutex_lock(&net_lock);
+    linger();
     net_unlock();
 }
 static void wait_once(void *arg)
 {
     struct waitq q = WAITQ_INIT(q);
 
+    together();
     mutex_lock(&net_lock);
-    (void)waitq_wait_then(&q, &net_lock, 0, false, net_unlocked);
+    linger();
+    (void)waitq_wait_then(&q, &net_lock, clock_monotonic_ns() + 100000, false, net_unlocked);
+    linger();
     net_unlock();
 }
 
@@ -115,7 +137,7 @@ static void left_lying(void (*other)(void *), const char *name)
 {
     unsigned long lost = 0;
 
-    for (unsigned i = 0; i < 1500; i++) {
+    for (unsigned i = 0; i < 6000; i++) {
         struct piece p = {.work.fn = work};
         next_of[0] = 0;
         struct host_thread *a = host_spawn(post_one, &p), *b = host_spawn(other, NULL);
