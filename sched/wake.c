@@ -119,7 +119,9 @@ static void migrate(struct thread *t, unsigned to)
     push(t, to);
 }
 
-/* More to do here than one thread, and a CPU idles: gives it one. The load is published before the look at idle_cpus (runq_publish_load). */
+static void place(struct thread *t);
+
+/* More to do here than one thread, and CPUs idle: gives each of a few one. The load is published before the look at idle_cpus (runq_publish_load). */
 static void share_with_idle(struct runq *q)
 {
     struct thread *t;
@@ -127,20 +129,20 @@ static void share_with_idle(struct runq *q)
 
     for (unsigned w = 0; w < (percpu_count + 63) / 64; w++) {
         uint64_t bits = atomic_load_explicit(&idle_cpus[w], memory_order_seq_cst);
-        for (; bits && tries < SHARE_TRIES; bits &= bits - 1, tries++) {
+        for (; bits && q->queued && tries < SHARE_TRIES; bits &= bits - 1, tries++) {
             unsigned cpu = w * 64 + (unsigned)__builtin_ctzll(bits);
             t = runq_spare(q, cpu);
             if (!t)
                 continue;
             if (atomic_exchange_explicit(&t->placed, true, memory_order_acquire))
-                return; /* a late waker is on its way to it */
+                return; /* a waker is on its way to it, and looks here when it is through */
             if (claim_idle(t, cpu)) {
                 runq_remove(q, t);
-                runq_publish_load(q, true);
+                runq_publish_load(q, percpu()->current != q->idle);
                 migrate(t, cpu);
-                return;
+            } else {
+                place(t); /* gives the token back */
             }
-            wake_place(t); /* gives the token back */
         }
     }
 }
@@ -157,8 +159,6 @@ static void make_runnable(struct runq *q, struct thread *t)
         p->need_resched = 1;
     else
         clock_arm(q->slice_end_ns);
-    if (unlikely(percpu_count > 1) && !idle)
-        share_with_idle(q);
 }
 
 /* t is current or queued on this CPU: takes over a new policy. False: it may not stay, and is on no queue now. */
@@ -182,7 +182,7 @@ static bool apply_here(struct runq *q, struct thread *t)
     return false;
 }
 
-void wake_place(struct thread *t)
+static void place(struct thread *t)
 {
     struct runq *q = percpu()->runq;
 
@@ -218,6 +218,17 @@ void wake_place(struct thread *t)
         if (atomic_exchange_explicit(&t->placed, true, memory_order_seq_cst))
             return;
     }
+}
+
+void wake_place(struct thread *t)
+{
+    struct percpu *p = percpu();
+    struct runq *q = p->runq;
+
+    place(t);
+    /* Not before the token is back: t may be the one to give. */
+    if (unlikely(percpu_count > 1) && q->queued > (p->current == q->idle ? 1u : 0u))
+        share_with_idle(q);
 }
 
 /* A thread that was sent here stays here: it is not chosen for again, or it could wander for ever. */
@@ -291,7 +302,11 @@ void wake_ask_for_work(const struct runq *q)
 
 void wake_balance(struct runq *q, uint64_t now)
 {
-    if (likely(percpu_count == 1) || now < q->balance_ns)
+    if (likely(percpu_count == 1))
+        return;
+    if (q->queued)
+        share_with_idle(q);
+    if (now < q->balance_ns)
         return;
     q->balance_ns = now + BALANCE_NS;
     unsigned mine = atomic_load_explicit(&q->load, memory_order_relaxed), least = mine, to = q->id;
