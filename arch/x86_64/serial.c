@@ -57,15 +57,10 @@ int serial_irq_enable(void (*handler)(void *arg))
     bool level, low;
     if (!present)
         return -19; /* ENODEV */
-    int vector = irq_vector_alloc(handler, NULL);
-    if (vector < 0)
-        return vector;
     unsigned gsi = irq_isa_gsi(4, &level, &low);
-    int err = irq_gsi_route(gsi, vector, level, low);
-    if (err) {
-        irq_vector_free(vector);
+    int err = irq_gsi_route(gsi, level, low, "ttyS0", handler, NULL);
+    if (err)
         return err;
-    }
     outb(PORT + 1, 0x01); /* received data */
     return 0;
 }

@@ -120,14 +120,9 @@ static void interrupt(void *arg)
 static int irq_setup(struct virtio_device *vdev, unsigned groups)
 {
     const struct acpi_mmio_device *place = &of(vdev)->place;
-    int vector = irq_vector_alloc(interrupt, vdev);
-    if (vector < 0)
-        return vector;
-    int err = irq_gsi_route(place->gsi, vector, place->level, place->active_low);
-    if (err != 0) {
+    int err = irq_gsi_route(place->gsi, place->level, place->active_low, vdev->dev.name, interrupt, vdev);
+    if (err != 0)
         log_warn("virtio %s: interrupt %u cannot be routed: error %d", vdev->dev.name, place->gsi, -err);
-        irq_vector_free(vector);
-    }
     return err;
 }
 

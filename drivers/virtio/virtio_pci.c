@@ -168,12 +168,12 @@ static int msix_setup(struct virtio_pci *vp, unsigned groups)
     if (entries < 2)
         return -ENODEV;
     unsigned vectors = (unsigned)entries - 1;
-    int err = pci_msix_route(vp->pci, 0, config_interrupt, &vp->vdev);
+    int err = pci_msix_route(vp->pci, 0, 0, config_interrupt, &vp->vdev);
     for (unsigned i = 0; err == 0 && i < vectors; i++) {
         vp->groups[i] = (struct irq_group){&vp->vdev, i};
         bool alone = vectors == groups;
-        err = pci_msix_route(vp->pci, 1 + i, alone ? queue_interrupt : shared_interrupt,
-                             alone ? (void *)&vp->groups[i] : &vp->vdev);
+        err = pci_msix_route(vp->pci, 1 + i, vectors > 1 ? (int)i : IRQ_ANY_CPU,
+                             alone ? queue_interrupt : shared_interrupt, alone ? (void *)&vp->groups[i] : &vp->vdev);
     }
     if (err != 0)
         return err;

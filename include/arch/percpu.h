@@ -2,6 +2,7 @@
 #ifndef ARCH_PERCPU_H
 #define ARCH_PERCPU_H
 
+#include <arch/kvm.h>
 #include <kernel/compiler.h>
 
 struct thread;
@@ -30,6 +31,9 @@ struct percpu {
     _Atomic bool tlb_idle;     /* halted: flushes are made up for later */
     _Atomic uint64_t interrupts; /* taken; this CPU writes, anyone reads */
     _Atomic bool online;       /* it runs threads; set once, by itself */
+    uint64_t tlb_excused;      /* the last TLB generation that the host has promised to flush for; tlb.c's lock */
+    struct irq_cpu *irqs;      /* vector.c */
+    struct kvm_shared kvm;
 };
 
 /* All CPUs that the machine has, in order of their ids, the boot CPU first; complete before the second one starts, never changed after. One that did

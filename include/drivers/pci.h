@@ -43,8 +43,8 @@ void pci_disable(struct pci_device *pci);
 
 /* Turns MSI-X on with at most `wanted` entries, all masked: how many there are (>= 1), or -ENODEV. */
 int pci_msix_enable(struct pci_device *pci, unsigned wanted);
-/* Entry raises a fresh vector which calls fn(arg). 0, -ENOSPC when vectors are out. */
-int pci_msix_route(struct pci_device *pci, unsigned entry, irq_handler fn, void *arg) WARN_UNUSED;
+/* Entry calls fn(arg), on the CPU at that place (struct irq). 0, -ENOSPC (no such entry, or vectors are out), -ENOMEM. */
+int pci_msix_route(struct pci_device *pci, unsigned entry, int place, irq_handler fn, void *arg) WARN_UNUSED;
 /* The function's interrupt pin calls fn(arg); the line may be shared, so fn asks its device. 0, -ENODEV, -ENOSPC, -ENOMEM. */
 int pci_intx_route(struct pci_device *pci, irq_handler fn, void *arg) WARN_UNUSED;
 
