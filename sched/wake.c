@@ -1,18 +1,24 @@
 /* Threads from one CPU to another: wake-ups, placement, balance. Lock-free; no CPU waits for another.
 
-   A CPU's queue is touched by that CPU only. Whoever has a thread for another CPU pushes it on that CPU's `incoming` stack; the CPU takes the whole stack at its next
-   scheduling point, at the latest in the interrupt that the pusher sends. The interrupt is sent to a halted CPU, and to a busy one by who finds the stack empty; a polling one looks by itself. A CPU that
-   is about to halt first says so (activity), then looks at the stack once more, and a pusher pushes first, then reads activity: both sequentially consistent.
+   A CPU's queue is touched by that CPU only. Whoever has a thread for another CPU pushes it on that CPU's `incoming` stack;
+   the CPU takes the whole stack at its next scheduling point, at the latest in the interrupt that the pusher sends, and
+   puts a few of them on its queue; for the rest it interrupts itself, so that interrupts are not off for long. The
+   interrupt is sent to a halted CPU, and to a busy one by who finds the stack empty; a polling one looks by itself. A CPU
+   that is about to halt first says so (activity), then looks at the stack once more, and a pusher pushes first, then reads
+   activity: both sequentially consistent.
 
    A thread's place, by its fields:
-     state    WAITING is set by the thread itself; a waker makes it RUNNABLE by compare-and-swap, so of several wakers one wins.
-     active   it is current on CPU t->cpu, or in that CPU's queue. Set and cleared by that CPU only; cleared (release) once the switch away from it is complete.
-     placed   the token. Whoever holds it, and nobody else, may put the thread on a stack or, if it is not active, choose a CPU for it. On a stack the
-              token belongs to the entry, and goes to the CPU that takes it.
+     state    WAITING is set by the thread itself; a waker makes it RUNNABLE by compare-and-swap, so of several wakers one
+              wins.
+     active   it is current on CPU t->cpu, or in that CPU's queue. Set and cleared by that CPU only; cleared (release) once
+              the switch away from it is complete.
+     placed   the token. Whoever holds it, and nobody else, may put the thread on a stack or, if it is not active, choose a
+              CPU for it. On a stack the token belongs to the entry, and goes to the CPU that takes it.
    A queued thread is RUNNABLE (switch_away sees to that), and so is one that is moved.
-   With the token in hand (wake_place): an active thread of another CPU is that CPU's business: onto its stack. An active thread of this CPU is current or queued
-   here: nothing to do. One that is not active and RUNNABLE is put on a queue. Then the token is given back, and the state looked at once more: a waker that came meanwhile
-   saw the token taken and left it to us. (Waker: state, then token. We: token, then state. Sequentially consistent, so one sees the other.)
+   With the token in hand (wake_place): an active thread of another CPU is that CPU's business: onto its stack. An active
+   thread of this CPU is current or queued here: nothing to do. One that is not active and RUNNABLE is put on a queue. Then
+   the token is given back, and the state looked at once more: a waker that came meanwhile saw the token taken and left it
+   to us. (Waker: state, then token. We: token, then state. Sequentially consistent, so one sees the other.)
 
    tests/models has a model of this, and of a variant without the second look, which loses wake-ups. */
 #include <arch/apic.h>
@@ -22,6 +28,7 @@
 #include <stdatomic.h>
 
 #define SHARE_TRIES 4u /* interrupts are off */
+#define TAKE_MAX 8u    /* for the same reason */
 #define BALANCE_NS (20 * NS_PER_MS)
 
 _Atomic uint64_t idle_cpus[PERCPU_MAX / 64];
@@ -232,22 +239,34 @@ static void receive(struct runq *q, struct thread *t)
     wake_place(t); /* gives the token back, or does what is left to do */
 }
 
-void wake_take_incoming(struct runq *q)
+/* The newest comes first: reverse. A handful of instructions each, so all at once. */
+static struct thread *oldest_first(struct thread *t)
 {
-    if (likely(!atomic_load_explicit(&q->incoming, memory_order_relaxed)))
-        return;
-    struct thread *t = atomic_exchange_explicit(&q->incoming, NULL, memory_order_seq_cst), *list = NULL;
-    while (t) { /* newest first: reverse */
+    struct thread *list = NULL;
+    while (t) {
         struct thread *next = t->wake_next;
         t->wake_next = list;
         list = t;
         t = next;
     }
-    while (list) {
-        struct thread *next = list->wake_next;
-        receive(q, list);
-        list = next;
+    return list;
+}
+
+void wake_take_incoming(struct runq *q)
+{
+    if (likely(!q->taken && !atomic_load_explicit(&q->incoming, memory_order_relaxed)))
+        return;
+    for (unsigned n = 0; n < TAKE_MAX; n++) {
+        if (!q->taken)
+            q->taken = oldest_first(atomic_exchange_explicit(&q->incoming, NULL, memory_order_seq_cst));
+        struct thread *t = q->taken;
+        if (!t)
+            return;
+        q->taken = t->wake_next;
+        receive(q, t);
     }
+    if (q->taken)
+        apic_send_ipi(percpu()->apic_id, APIC_VECTOR_WAKE);
 }
 
 static bool give(struct runq *q, unsigned cpu)
