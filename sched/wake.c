@@ -40,12 +40,20 @@ bool affinity_has(const struct thread *t, unsigned cpu)
 
 static bool is_online(unsigned cpu) { return atomic_load_explicit(&percpu_table[cpu]->online, memory_order_acquire); }
 
+/* The host has taken this CPU away while it was at work: what is put there waits until it is back. (To the host a CPU that
+   halts is taken away as well; that one is back at once.) */
+static bool is_stolen(unsigned cpu)
+{
+    return unlikely(kvm_is_preempted(&percpu_table[cpu]->kvm)) &&
+           atomic_load_explicit(&runq_of(cpu)->activity, memory_order_relaxed) != CPU_HALTED;
+}
+
 /* Takes an idle CPU's bit, if it is set and the thread may run there. */
 static bool claim_idle(const struct thread *t, unsigned cpu)
 {
     uint64_t bit = 1ull << (cpu % 64);
     return affinity_has(t, cpu) && (atomic_load_explicit(&idle_cpus[cpu / 64], memory_order_relaxed) & bit) &&
-           (atomic_fetch_and_explicit(&idle_cpus[cpu / 64], ~bit, memory_order_seq_cst) & bit);
+           !is_stolen(cpu) && (atomic_fetch_and_explicit(&idle_cpus[cpu / 64], ~bit, memory_order_seq_cst) & bit);
 }
 
 /* An idle CPU for t, the one it ran on last by preference; -1: there is none. */
@@ -73,7 +81,7 @@ static unsigned least_loaded(const struct thread *t)
     for (unsigned i = 0; i < percpu_count; i++) {
         if (!affinity_has(t, i) || !is_online(i))
             continue;
-        unsigned load = atomic_load_explicit(&runq_of(i)->load, memory_order_relaxed);
+        unsigned load = atomic_load_explicit(&runq_of(i)->load, memory_order_relaxed) + is_stolen(i);
         if (load < best_load) {
             best = i;
             best_load = load;
@@ -88,7 +96,7 @@ static unsigned choose(const struct thread *t, unsigned last)
 
     if (idle >= 0)
         return (unsigned)idle;
-    return affinity_has(t, last) && is_online(last) ? last : least_loaded(t);
+    return affinity_has(t, last) && is_online(last) && !is_stolen(last) ? last : least_loaded(t);
 }
 
 /* Takes t's virtual run time from one CPU's scale to another's. */
