@@ -123,6 +123,39 @@ static void times(void)
           "/proc/loadavg: %s", text);
 }
 
+static long columns_of(const char *row)
+{
+    const char *p = strstr(text, row);
+    char *end = p ? strchr(p, ':') + 1 : NULL;
+    long n = -1;
+    for (char *from = NULL; p && end != from; n++) {
+        from = end;
+        strtoul(from, &end, 10);
+    }
+    return n;
+}
+
+/* Columns for CPUs that are online, and the timer's interrupts, of which there have been some. */
+static void interrupts(void)
+{
+    long online = sysconf(_SC_NPROCESSORS_ONLN), cpus = 0;
+    sleep_ms(20);
+    slurp("/proc/interrupts");
+    for (const char *p = text; (p = strstr(p, "CPU")); p += 3)
+        cpus++;
+    equal(cpus, online, "/proc/interrupts: a column for each CPU");
+    equal(columns_of("LOC:"), online, "a number in each");
+    equal(columns_of("TLB:"), online, "also for TLB shootdowns");
+    unsigned long sum = 0, timer = 0;
+    const char *p = strstr(text, "LOC:");
+    for (long i = 0; p && i < online; i++, sum += timer) {
+        char *end;
+        timer = strtoul(i ? p : p + 4, &end, 10);
+        p = end;
+    }
+    check(sum > 0, "timer interrupts were taken (%lu)", sum);
+}
+
 enum how { SPINS, FUTEX, POLL, EPOLL, SLEEP, PIPE, WAYS };
 static pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER;
 static int bell[2];
@@ -277,6 +310,7 @@ int main(void)
         sched_setaffinity(0, sizeof(all), &all);
     run(cpus);
     run(times);
+    run(interrupts);
     run(tasks);
     run(affinity);
     run(lock_statistics);

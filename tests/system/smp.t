@@ -29,7 +29,7 @@ with lib.case(f"{BOOTS} boots with 8 CPUs, each with a program that ends"):
             assert status == 1, f"boot {number + 1}: status {status}:\n{guest.tail(40)}"
 
 for cpus in (1, 2, 4, 8):
-    with lib.boot("tests", "tests", net="none", cpus=cpus, mem=1024) as guest:
+    with lib.boot("tests", "tests", [f"--env=CPUS={cpus}"], net="none", cpus=cpus, mem=1024) as guest:
         status = guest.status(1500)
         lib.pass_on(f"{cpus} CPUs", guest.console(), status)
 
