@@ -1,6 +1,6 @@
-/* Brings up the other CPUs: makes what each subsystem needs for one, starts all at once, and goes on with the boot; just
-   before the program starts it looks whether all have come. One that has not is named in the log and left out; devices
-   get their CPUs then. */
+/* Brings up the other CPUs: makes what each subsystem needs for one, starts all at once, and goes
+   on with the boot; just before the program starts it looks whether all have come. One that has not
+   is named in the log and left out; devices get their CPUs then. */
 #include <arch/irq.h>
 #include <arch/smp.h>
 #include <arch/tlb.h>
@@ -34,7 +34,8 @@ static int set_cpus(const char *value)
 }
 OPTION(cpus, .name = "cpus", .argument = "N", .help = "use at most N of the machine's CPUs", .handle = set_cpus);
 
-/* All that CPU id needs. On failure what was made stays: memory is nearly gone, and the machine goes on with fewer CPUs. */
+/* All that CPU id needs. On failure what was made stays: memory is nearly gone, and the machine
+   goes on with fewer CPUs. */
 static int prepare(unsigned id, unsigned apic_id)
 {
     struct percpu *p = smp_percpu_new(id, apic_id);

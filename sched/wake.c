@@ -1,26 +1,31 @@
-/* Threads from one CPU to another: wake-ups, placement, balance. Lock-free; no CPU waits for another.
+/* Threads from one CPU to another: wake-ups, placement, balance. Lock-free; no CPU waits for
+   another.
 
-   A CPU's queue is touched by that CPU only. Whoever has a thread for another CPU pushes it on that CPU's `incoming` stack;
-   the CPU takes the whole stack at its next scheduling point, at the latest in the interrupt that the pusher sends, and
-   puts a few of them on its queue; for the rest it interrupts itself, so that interrupts are not off for long. The
-   interrupt is sent to a halted CPU, and to a busy one by who finds the stack empty; a polling one looks by itself. A CPU
-   that is about to halt first says so (activity), then looks at the stack once more, and a pusher pushes first, then reads
-   activity: both sequentially consistent.
+   A CPU's queue is touched by that CPU only. Whoever has a thread for another CPU pushes it on that
+   CPU's `incoming` stack; the CPU takes the whole stack at its next scheduling point, at the latest
+   in the interrupt that the pusher sends, and puts a few of them on its queue; for the rest it
+   interrupts itself, so that interrupts are not off for long. The interrupt is sent to a halted
+   CPU, and to a busy one by who finds the stack empty; a polling one looks by itself. A CPU that is
+   about to halt first says so (activity), then looks at the stack once more, and a pusher pushes
+   first, then reads activity: both sequentially consistent.
 
    A thread's place, by its fields:
-     state    WAITING is set by the thread itself; a waker makes it RUNNABLE by compare-and-swap, so of several wakers one
-              wins.
-     active   it is current on CPU t->cpu, or in that CPU's queue. Set and cleared by that CPU only; cleared (release) once
-              the switch away from it is complete.
-     placed   the token. Whoever holds it, and nobody else, may put the thread on a stack or, if it is not active, choose a
-              CPU for it. On a stack the token belongs to the entry, and goes to the CPU that takes it.
-   A queued thread is RUNNABLE (switch_away sees to that), and so is one that is moved.
-   With the token in hand (wake_place): an active thread of another CPU is that CPU's business: onto its stack. An active
-   thread of this CPU is current or queued here: nothing to do. One that is not active and RUNNABLE is put on a queue. Then
-   the token is given back, and the state looked at once more: a waker that came meanwhile saw the token taken and left it
-   to us. (Waker: state, then token. We: token, then state. Sequentially consistent, so one sees the other.)
+     state    WAITING is set by the thread itself; a waker makes it RUNNABLE by compare-and-swap, so
+              of several wakers one wins.
+     active   it is current on CPU t->cpu, or in that CPU's queue. Set and cleared by that CPU only;
+              cleared (release) once the switch away from it is complete.
+     placed   the token. Whoever holds it, and nobody else, may put the thread on a stack or, if it
+              is not active, choose a CPU for it. On a stack the token belongs to the entry, and
+              goes to the CPU that takes it.
+   A queued thread is RUNNABLE (switch_away sees to that), and so is one that is moved. With the
+   token in hand (wake_place): an active thread of another CPU is that CPU's business: onto its
+   stack. An active thread of this CPU is current or queued here: nothing to do. One that is not
+   active and RUNNABLE is put on a queue. Then the token is given back, and the state looked at once
+   more: a waker that came meanwhile saw the token taken and left it to us. (Waker: state, then
+   token. We: token, then state. Sequentially consistent, so one sees the other.)
 
-   tests/models has a model of this, and of a variant without the second look, which loses wake-ups. */
+   tests/models has a model of this, and of a variant without the second look, which loses
+   wake-ups. */
 #include <arch/apic.h>
 #include <arch/cpu.h>
 #include <kernel/clock.h>
@@ -40,8 +45,8 @@ bool affinity_has(const struct thread *t, unsigned cpu)
 
 static bool is_online(unsigned cpu) { return atomic_load_explicit(&percpu_table[cpu]->online, memory_order_acquire); }
 
-/* The host has taken this CPU away while it was at work: what is put there waits until it is back. (To the host a CPU that
-   halts is taken away as well; that one is back at once.) */
+/* The host has taken this CPU away while it was at work: what is put there waits until it is back.
+   (To the host a CPU that halts is taken away as well; that one is back at once.) */
 static bool is_stolen(unsigned cpu)
 {
     return unlikely(kvm_is_preempted(&percpu_table[cpu]->kvm)) &&
@@ -116,7 +121,8 @@ static void push(struct thread *t, unsigned cpu)
     do
         t->wake_next = head;
     while (!atomic_compare_exchange_weak_explicit(&q->incoming, &head, t, memory_order_seq_cst, memory_order_relaxed));
-    /* A halted CPU is told by everybody: who came first may have lost its own CPU before it could. */
+    /* A halted CPU is told by everybody: who came first may have lost its own CPU before it
+       could. */
     int activity = atomic_load_explicit(&q->activity, memory_order_seq_cst);
     if (activity == CPU_HALTED || (!head && activity == CPU_BUSY))
         apic_send_ipi(percpu_table[cpu]->apic_id, APIC_VECTOR_WAKE);
@@ -134,7 +140,8 @@ static void migrate(struct thread *t, unsigned to)
     push(t, to);
 }
 
-/* More to do here than one thread, and a CPU idles: gives it one. The load is published before the look at idle_cpus (runq_publish_load). */
+/* More to do here than one thread, and a CPU idles: gives it one. The load is published before the
+   look at idle_cpus (runq_publish_load). */
 static void share_with_idle(struct runq *q)
 {
     struct thread *t;
@@ -176,7 +183,8 @@ static void make_runnable(struct runq *q, struct thread *t)
         share_with_idle(q);
 }
 
-/* t is current or queued on this CPU: takes over a new policy. False: it may not stay, and is on no queue now. */
+/* t is current or queued on this CPU: takes over a new policy. False: it may not stay, and is on no
+   queue now. */
 static bool apply_here(struct runq *q, struct thread *t)
 {
     if (likely(!atomic_load_explicit(&t->policy_dirty, memory_order_relaxed)))
@@ -235,7 +243,8 @@ void wake_place(struct thread *t)
     }
 }
 
-/* A thread that was sent here stays here: it is not chosen for again, or it could wander for ever. */
+/* A thread that was sent here stays here: it is not chosen for again, or it could wander for
+   ever. */
 static void receive(struct runq *q, struct thread *t)
 {
     if (!atomic_load_explicit(&t->active, memory_order_acquire) &&

@@ -1,8 +1,10 @@
-/* Interrupt controllers: the local APIC (x2APIC where the CPU has it, else xAPIC in memory) and the IOAPICs. The 8259s are
-   masked. The layout comes from the ACPI MADT; without ACPI the PC's defaults are used (one IOAPIC at 0xfec00000).
+/* Interrupt controllers: the local APIC (x2APIC where the CPU has it, else xAPIC in memory) and the
+   IOAPICs. The 8259s are masked. The layout comes from the ACPI MADT; without ACPI the PC's
+   defaults are used (one IOAPIC at 0xfec00000).
 
-   Messages and IOAPICs name a CPU by 8 bits of APIC id, and by 15 where KVM says so (KVM_FEATURE_MSI_EXT_DEST_ID): bits
-   14..8 then lie in bits 11..5 of a message's address, and in bits 55..49 of an IOAPIC's entry.
+   Messages and IOAPICs name a CPU by 8 bits of APIC id, and by 15 where KVM says so
+   (KVM_FEATURE_MSI_EXT_DEST_ID): bits 14..8 then lie in bits 11..5 of a message's address, and in
+   bits 55..49 of an IOAPIC's entry.
 
    Intel SDM volume 3, chapter 11; 82093AA data sheet; ACPI 6.5, 5.2.12. */
 #include <arch/apic.h>
@@ -97,7 +99,8 @@ static struct ioapic *ioapic_of(unsigned gsi)
     return NULL;
 }
 
-/* The vector is the same on each CPU, so one register is all that moving takes, and no interrupt meets half a change. */
+/* The vector is the same on each CPU, so one register is all that moving takes, and no interrupt
+   meets half a change. */
 static int aim_gsi(struct irq *irq)
 {
     struct gsi_irq *g = CONTAINER_OF(irq, struct gsi_irq, irq);
@@ -201,8 +204,8 @@ void irq_init_cpu(void)
     apic_write(APIC_TASK_PRIORITY, 0);
 }
 
-/* The x2APIC's register write orders nothing: what was stored before must be visible to the CPU that gets the interrupt
-   (SDM 11.12.3). */
+/* The x2APIC's register write orders nothing: what was stored before must be visible to the CPU
+   that gets the interrupt (SDM 11.12.3). */
 void apic_send(unsigned apic_id, uint32_t command)
 {
     if (apic) {

@@ -1,13 +1,15 @@
-/* KVM's offers to a guest: the end of an interrupt without leaving the guest (PV EOI), interrupts to many CPUs at
-   once (PV IPI), the time that the host gave to others (steal time), whether a CPU runs at all, and a TLB flush for
-   one that does not.
+/* KVM's offers to a guest: the end of an interrupt without leaving the guest (PV EOI), interrupts
+   to many CPUs at once (PV IPI), the time that the host gave to others (steal time), whether a CPU
+   runs at all, and a TLB flush for one that does not.
 
-   A flush goes thus: the host sets KVM_VCPU_PREEMPTED when it takes the CPU away, and exchanges the byte for 0 before
-   the guest goes on there; if it finds KVM_VCPU_FLUSH_TLB it flushes first. So whoever manages to add that bit to a
-   byte with the other one set (compare-and-swap) knows that the CPU runs nothing before it has been flushed.
+   A flush goes thus: the host sets KVM_VCPU_PREEMPTED when it takes the CPU away, and exchanges the
+   byte for 0 before the guest goes on there; if it finds KVM_VCPU_FLUSH_TLB it flushes first. So
+   whoever manages to add that bit to a byte with the other one set (compare-and-swap) knows that
+   the CPU runs nothing before it has been flushed.
 
-   A CPU registers its memory when it comes up, before it takes interrupts. Nothing is taken back: a reset, which is
-   how this machine reboots, clears these registers in the host, and the memory is the kernel's for good.
+   A CPU registers its memory when it comes up, before it takes interrupts. Nothing is taken back: a
+   reset, which is how this machine reboots, clears these registers in the host, and the memory is
+   the kernel's for good.
 
    Linux's Documentation/virt/kvm/x86: cpuid.rst, msr.rst, hypercalls.rst. */
 #include <arch/apic.h>
@@ -82,8 +84,8 @@ bool kvm_flush_later(struct kvm_shared *shared)
     uint8_t state = atomic_load_explicit(&shared->preempted, memory_order_relaxed);
     if (!(state & KVM_VCPU_PREEMPTED))
         return false;
-    /* seq_cst: the page tables were changed before; and only success says that it still does not run, even if the flag is
-       there from an earlier flush */
+    /* seq_cst: the page tables were changed before; and only success says that it still does not
+       run, even if the flag is there from an earlier flush */
     return atomic_compare_exchange_strong_explicit(&shared->preempted, &state, state | KVM_VCPU_FLUSH_TLB,
                                                    memory_order_seq_cst, memory_order_relaxed);
 }

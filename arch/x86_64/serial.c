@@ -1,4 +1,5 @@
-/* 16550 UART, 115200 8N1, FIFO on. Output polls the line status; a port that never becomes ready is given up on, so that a broken one cannot hang us. */
+/* 16550 UART, 115200 8N1, FIFO on. Output polls the line status; a port that never becomes ready is
+   given up on, so that a broken one cannot hang us. */
 #include <arch/io.h>
 #include <arch/irq.h>
 #include <arch/serial.h>

@@ -1,14 +1,17 @@
-/* TLB shootdown, without anybody spinning. Each flush has a number. The initiator flushes its own CPU, publishes range and
-   number, interrupts the CPUs that run threads, all at once, and sleeps until each has `seen` the number; the interrupt
-   handler of each flushes, stores what it has seen and wakes the initiator.
+/* TLB shootdown, without anybody spinning. Each flush has a number. The initiator flushes its own
+   CPU, publishes range and number, interrupts the CPUs that run threads, all at once, and sleeps
+   until each has `seen` the number; the interrupt handler of each flushes, stores what it has seen
+   and wakes the initiator.
 
-   A CPU that halts says so (tlb_idle) and is left alone; before it runs anything it takes tlb_idle back and flushes all if
-   it is behind. Store tlb_idle, then load the number, against store the number, then load tlb_idle, all sequentially
-   consistent: one of the two sees the other. Idle CPUs touch kernel memory only, whose translations do not change.
+   A CPU that halts says so (tlb_idle) and is left alone; before it runs anything it takes tlb_idle
+   back and flushes all if it is behind. Store tlb_idle, then load the number, against store the
+   number, then load tlb_idle, all sequentially consistent: one of the two sees the other. Idle CPUs
+   touch kernel memory only, whose translations do not change.
 
-   A CPU that the host has taken away is left alone, too, where the host promises to flush before that CPU goes on (kvm.c):
-   it is excused from this number. It is behind then, and catches up with the next one. Should it read a range that is
-   being replaced meanwhile it flushes the wrong one for a number that the host has flushed for already.
+   A CPU that the host has taken away is left alone, too, where the host promises to flush before
+   that CPU goes on (kvm.c): it is excused from this number. It is behind then, and catches up with
+   the next one. Should it read a range that is being replaced meanwhile it flushes the wrong one
+   for a number that the host has flushed for already.
 
    One flush at a time: tlb_lock. Intel SDM volume 3, 4.10.4 and 4.10.5. */
 #include <arch/apic.h>

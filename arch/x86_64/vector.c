@@ -1,9 +1,10 @@
-/* Vectors: who is called for which interrupt. From APIC_VECTOR_TIMER on they are fixed, the same on all CPUs; below each
-   CPU has its own for devices.
+/* Vectors: who is called for which interrupt. From APIC_VECTOR_TIMER on they are fixed, the same on
+   all CPUs; below each CPU has its own for devices.
 
-   A device's interrupt starts on the boot CPU, as the others may not have come yet. Once they have, irq_spread() gives
-   it the CPU that it asked for, or the next in turn. Its number stays the same, so that one register decides where it goes;
-   and the boot CPU's entry stays, too, for what is on its way there. So nothing is lost, and nobody has to be waited for.
+   A device's interrupt starts on the boot CPU, as the others may not have come yet. Once they have,
+   irq_spread() gives it the CPU that it asked for, or the next in turn. Its number stays the same,
+   so that one register decides where it goes; and the boot CPU's entry stays, too, for what is on
+   its way there. So nothing is lost, and nobody has to be waited for.
 
    An entry is complete before it is published (release), and never taken back. */
 #include <arch/apic.h>

@@ -1,7 +1,9 @@
-/* The interrupt pin, for devices without MSI-X. Its routing would take the interpretation of AML; instead the legacy line is used, to which
-   the firmware connected the pin and which it noted in the header (PCI 3.0, 6.2.4). Lines are level triggered and shared: a line has one
-   vector, and its handler calls all functions on it, each of which asks its own device. A function's entry is complete before it is published
-   (release), so the handler may run while another is added. Entries are never removed. */
+/* The interrupt pin, for devices without MSI-X. Its routing would take the interpretation of AML;
+   instead the legacy line is used, to which the firmware connected the pin and which it noted in
+   the header (PCI 3.0, 6.2.4). Lines are level triggered and shared: a line has one vector, and its
+   handler calls all functions on it, each of which asks its own device. A function's entry is
+   complete before it is published (release), so the handler may run while another is added. Entries
+   are never removed. */
 #include "config.h"
 #include <asm/errno.h>
 #include <mm/kmem.h>
@@ -27,7 +29,8 @@ static void line_event(void *arg)
         p->fn(p->arg);
 }
 
-/* A new line whose first entry is pin; named after its device. PCI lines are level triggered; the MADT may know a polarity, the usual one is low. */
+/* A new line whose first entry is pin; named after its device. PCI lines are level triggered; the
+   MADT may know a polarity, the usual one is low. */
 static int line_open(unsigned isa, const char *device, struct pin *pin)
 {
     bool level, active_low;

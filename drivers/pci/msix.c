@@ -1,6 +1,6 @@
-/* MSI-X (PCI 3.0, 6.8.2): a table in one of the function's BARs, 16 bytes for each entry: address, data, mask. Only the entries asked
-   for are mapped. Each table write leaves the guest, so an entry is written once: address, data, unmasked; moving it to
-   another CPU changes the address only. */
+/* MSI-X (PCI 3.0, 6.8.2): a table in one of the function's BARs, 16 bytes for each entry: address,
+   data, mask. Only the entries asked for are mapped. Each table write leaves the guest, so an entry
+   is written once: address, data, unmasked; moving it to another CPU changes the address only. */
 #include "config.h"
 #include <arch/io.h>
 #include <asm/errno.h>
@@ -35,8 +35,8 @@ int pci_msix_enable(struct pci_device *pci, unsigned wanted)
     return (int)count;
 }
 
-/* PCI 3.0, 6.8.3.5 and 6.8.2.6: an entry may change only while it is masked; what comes then is pending in the function, and
-   sent when the mask goes. */
+/* PCI 3.0, 6.8.3.5 and 6.8.2.6: an entry may change only while it is masked; what comes then is
+   pending in the function, and sent when the mask goes. */
 static int aim(struct irq *irq)
 {
     struct msix_irq *m = CONTAINER_OF(irq, struct msix_irq, irq);

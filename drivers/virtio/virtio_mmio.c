@@ -1,6 +1,7 @@
-/* Virtio over memory-mapped registers (virtio 1.2, 4.2), version 2. Devices come from the ACPI tables (QEMU's microvm) or from the command
-   line (QEMU without ACPI, Firecracker). A machine declares slots whether or not they hold a device, and each register access leaves the guest, so an
-   empty slot costs two reads: magic, device id. A place named twice is probed once. */
+/* Virtio over memory-mapped registers (virtio 1.2, 4.2), version 2. Devices come from the ACPI
+   tables (QEMU's microvm) or from the command line (QEMU without ACPI, Firecracker). A machine
+   declares slots whether or not they hold a device, and each register access leaves the guest, so
+   an empty slot costs two reads: magic, device id. A place named twice is probed once. */
 #include <arch/io.h>
 #include <arch/irq.h>
 #include <asm/errno.h>

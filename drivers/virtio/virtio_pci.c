@@ -1,6 +1,8 @@
-/* Virtio over PCI (virtio 1.2, 4.1), modern interface; transitional devices have it too. The device's vendor capabilities say where in its
-   BARs the structures lie; only those parts are mapped. Interrupts: MSI-X with entry 0 for configuration changes and one for each group of
-   queues (the last one is shared when the table is short), else the interrupt pin with the ISR register. */
+/* Virtio over PCI (virtio 1.2, 4.1), modern interface; transitional devices have it too. The
+   device's vendor capabilities say where in its BARs the structures lie; only those parts are
+   mapped. Interrupts: MSI-X with entry 0 for configuration changes and one for each group of queues
+   (the last one is shared when the table is short), else the interrupt pin with the ISR
+   register. */
 #include <arch/io.h>
 #include <asm/errno.h>
 #include <drivers/pci.h>
@@ -209,7 +211,8 @@ static const struct virtio_transport transport = {
     .irq_setup = irq_setup,
 };
 
-/* 4.1.4: bytes are cfg_type at 3, bar at 4, offset at 8, length at 12. The first capability of a type is the one to use. */
+/* 4.1.4: bytes are cfg_type at 3, bar at 4, offset at 8, length at 12. The first capability of a
+   type is the one to use. */
 static void capabilities_read(struct virtio_pci *vp)
 {
     unsigned at = 0;

@@ -46,10 +46,12 @@ struct irq_cpu *irq_cpu_new(void);
 /* Whether a device can reach a CPU of this APIC id; irq.c. */
 bool irq_reachable(unsigned apic_id);
 
-/* Clocks and the deadline timer: finds out the TSC's rate and wall time; fn runs in interrupt context when a deadline has passed. */
+/* Clocks and the deadline timer: finds out the TSC's rate and wall time; fn runs in interrupt
+   context when a deadline has passed. */
 void clock_init(void (*fn)(void *arg));
 void clock_init_cpu(void); /* another CPU's timer */
-/* The next timer interrupt of this CPU, at deadline_ns (monotonic) or a little later; UINT64_MAX: none. Interrupts off. */
+/* The next timer interrupt of this CPU, at deadline_ns (monotonic) or a little later; UINT64_MAX:
+   none. Interrupts off. */
 void clock_arm(uint64_t deadline_ns);
 
 #endif

@@ -1,4 +1,5 @@
-/* What KVM offers its guests beyond a plain machine (kvm.c). Where there is no KVM all of this is there, and does nothing. */
+/* What KVM offers its guests beyond a plain machine (kvm.c). Where there is no KVM all of this is
+   there, and does nothing. */
 #ifndef ARCH_KVM_H
 #define ARCH_KVM_H
 
@@ -23,12 +24,12 @@ void kvm_init_cpu(struct percpu *p);
 /* The host offers KVM_FEATURE_* (<asm/kvm_para.h>). */
 bool kvm_has(unsigned feature);
 
-/* Sends an interrupt command (delivery mode and vector) to all CPUs of the set, a bit each by CPU number. False: the host does not do that, and nothing was
-   sent. Interrupts off. */
+/* Sends an interrupt command (delivery mode and vector) to all CPUs of the set, a bit each by CPU
+   number. False: the host does not do that, and nothing was sent. Interrupts off. */
 bool kvm_send_ipis(const uint64_t *cpus, unsigned words, uint32_t command);
 
-/* The host does not run this CPU now, and forgets its translations before it does again: nobody has to wait for it. What was
-   written before is in force for that CPU when this returns true. */
+/* The host does not run this CPU now, and forgets its translations before it does again: nobody has
+   to wait for it. What was written before is in force for that CPU when this returns true. */
 bool kvm_flush_later(struct kvm_shared *shared);
 
 static inline bool kvm_is_preempted(const struct kvm_shared *shared)
@@ -36,7 +37,8 @@ static inline bool kvm_is_preempted(const struct kvm_shared *shared)
     return __atomic_load_n(&shared->preempted, __ATOMIC_RELAXED) & 1;
 }
 
-/* End of an interrupt: true when the host has taken note without a write to the APIC. One instruction, as the host may change the bit between any two. */
+/* End of an interrupt: true when the host has taken note without a write to the APIC. One
+   instruction, as the host may change the bit between any two. */
 static inline bool kvm_eoi(struct kvm_shared *shared)
 {
     bool done;

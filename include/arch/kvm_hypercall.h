@@ -1,4 +1,5 @@
-/* The call into KVM: number in RAX, arguments in RBX, RCX, RDX and RSI, result in RAX; all else is kept. */
+/* The call into KVM: number in RAX, arguments in RBX, RCX, RDX and RSI, result in RAX; all else is
+   kept. */
 #ifndef ARCH_KVM_HYPERCALL_H
 #define ARCH_KVM_HYPERCALL_H
 

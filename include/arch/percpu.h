@@ -1,4 +1,5 @@
-/* The block of each CPU, at GS. The first fields are known to assembly and to the compiler (offset 40: stack canary). */
+/* The block of each CPU, at GS. The first fields are known to assembly and to the compiler (offset
+   40: stack canary). */
 #ifndef ARCH_PERCPU_H
 #define ARCH_PERCPU_H
 
@@ -36,8 +37,8 @@ struct percpu {
     struct kvm_shared kvm;
 };
 
-/* All CPUs that the machine has, in order of their ids, the boot CPU first; complete before the second one starts, never changed after. One that did
-   not start is there, but never online. */
+/* All CPUs that the machine has, in order of their ids, the boot CPU first; complete before the
+   second one starts, never changed after. One that did not start is there, but never online. */
 extern struct percpu *percpu_table[PERCPU_MAX];
 extern unsigned percpu_count;
 

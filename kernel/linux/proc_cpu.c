@@ -1,12 +1,14 @@
 /* What /proc and /sys tell about the CPUs: cpuinfo, stat, uptime, loadavg, and a folder for each.
 
-   Nothing here is sampled by a tick. A CPU's idle time is its idle thread's CPU time, and all else since it came online is
-   busy, whoever it was: threads that have ended count, too. All of it is "user": kernel and program are one, and there is
-   no border at which to tell them apart; but what the host took for itself ("steal", where it says so) is not.
+   Nothing here is sampled by a tick. A CPU's idle time is its idle thread's CPU time, and all else
+   since it came online is busy, whoever it was: threads that have ended count, too. All of it is
+   "user": kernel and program are one, and there is no border at which to tell them apart; but what
+   the host took for itself ("steal", where it says so) is not.
 
-   Load averages decay on reading, in steps of 5 seconds as Linux does it. Since the last reading the load is taken as
-   constant: the CPUs' busy time since then divided by the time, which is exact, and the threads that wait for a CPU now.
-   Who reads every few seconds gets what Linux shows; who reads once after an hour gets that hour's busy CPUs. */
+   Load averages decay on reading, in steps of 5 seconds as Linux does it. Since the last reading
+   the load is taken as constant: the CPUs' busy time since then divided by the time, which is
+   exact, and the threads that wait for a CPU now. Who reads every few seconds gets what Linux
+   shows; who reads once after an hour gets that hour's busy CPUs. */
 #include <arch/cpu.h>
 #include <fs/synthfs.h>
 #include <kernel/clock.h>
@@ -27,7 +29,8 @@ static unsigned cpus_online(void)
     return n;
 }
 
-/* Features by the names that Linux gives them; "" where it has none. CPUID leaf 1, EDX and ECX, and leaf 7, EBX. */
+/* Features by the names that Linux gives them; "" where it has none. CPUID leaf 1, EDX and ECX, and
+   leaf 7, EBX. */
 static const char *const features[3][32] = {
     {"fpu", "vme", "de", "pse", "tsc", "msr", "pae", "mce", "cx8", "apic", "", "sep", "mtrr", "pge", "mca", "cmov", "pat", "pse36", "pn", "clflush",
      "", "dts", "acpi", "mmx", "fxsr", "sse", "sse2", "ss", "ht", "tm", "", "pbe"},

@@ -1,6 +1,6 @@
-/* /proc/interrupts, in Linux's format: a row for each device's interrupt, and for each that the CPUs have for themselves;
-   a column for each CPU with the interrupts that it took. Before a device's name stands the chip, and its name for the
-   line: an MSI-X entry or an IOAPIC input. */
+/* /proc/interrupts, in Linux's format: a row for each device's interrupt, and for each that the
+   CPUs have for themselves; a column for each CPU with the interrupts that it took. Before a
+   device's name stands the chip, and its name for the line: an MSI-X entry or an IOAPIC input. */
 #include <arch/apic.h>
 #include <arch/percpu.h>
 #include <fs/synthfs.h>

@@ -1,4 +1,5 @@
-/* Policies, priorities, nice values and affinity of threads. sched(7). There are no privileges to check: a program is alone on its machine. */
+/* Policies, priorities, nice values and affinity of threads. sched(7). There are no privileges to
+   check: a program is alone on its machine. */
 #include <arch/percpu.h>
 #include <asm/errno.h>
 #include <kernel/futex.h>
@@ -172,7 +173,8 @@ long sys_sched_yield(void)
     return 0;
 }
 
-/* As on Linux, a thread's id is as good as a process's; the process, its group and its user are all threads. */
+/* As on Linux, a thread's id is as good as a process's; the process, its group and its user are all
+   threads. */
 static int each(int which, int who, void (*fn)(struct thread *t, void *arg), void *arg)
 {
     struct thread *t;

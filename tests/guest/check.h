@@ -1,9 +1,11 @@
-/* Checks of the guest tests: each is one line of TAP, "test/case: what is claimed", and a failed one does not end anything.
+/* Checks of the guest tests: each is one line of TAP, "test/case: what is claimed", and a failed
+   one does not end anything.
 
-   A test is a file test_NAME.c with a main() of its own (the build renames it) that hands its cases to run(). The same files are built as a
-   Linux program (make guest-host), where all of it must pass: that proves that the tests describe Linux. What Singlet does otherwise on purpose is
-   asked of on_singlet(). Nothing here may depend on how fast the machine is: waits are for something to happen, and bounds are only
-   lower ones or very loose. */
+   A test is a file test_NAME.c with a main() of its own (the build renames it) that hands its cases
+   to run(). The same files are built as a Linux program (make guest-host), where all of it must
+   pass: that proves that the tests describe Linux. What Singlet does otherwise on purpose is asked
+   of on_singlet(). Nothing here may depend on how fast the machine is: waits are for something to
+   happen, and bounds are only lower ones or very loose. */
 #ifndef GUEST_CHECK_H
 #define GUEST_CHECK_H
 

@@ -1,5 +1,6 @@
-/* Runs all tests, or those that are named by arguments (test or test/case), and prints TAP. A case that hangs is named by a watchdog, one that crashes by the
-   line before the report. The plan comes last, from a function that exit() calls after all others, so that exit itself is tested, too. */
+/* Runs all tests, or those that are named by arguments (test or test/case), and prints TAP. A case
+   that hangs is named by a watchdog, one that crashes by the line before the report. The plan comes
+   last, from a function that exit() calls after all others, so that exit itself is tested, too. */
 #include "check.h"
 #include <signal.h>
 #include <stdarg.h>

@@ -1,4 +1,5 @@
-/* What a program finds when it starts, and asks of the system: arguments, environment, auxiliary vector, names, limits, /proc, devices. */
+/* What a program finds when it starts, and asks of the system: arguments, environment, auxiliary
+   vector, names, limits, /proc, devices. */
 #include "check.h"
 #include <fcntl.h>
 #include <poll.h>

@@ -1,8 +1,9 @@
 /* SOURCES: tests/unit/host/host.c */
 /* SANITIZE: thread */
-/* arch/x86_64/kvm.c on a host of its own: CPUID, MSRs and hypercalls are functions of this test. Detection, registration, the
-   sets of a PV IPI for all kinds of APIC ids, the end of an interrupt, and, with a thread that plays the host, that a CPU
-   which was promised a flush runs nothing before it. */
+/* arch/x86_64/kvm.c on a host of its own: CPUID, MSRs and hypercalls are functions of this test.
+   Detection, registration, the sets of a PV IPI for all kinds of APIC ids, the end of an interrupt,
+   and, with a thread that plays the host, that a CPU which was promised a flush runs nothing before
+   it. */
 #include <arch/cpu.h>
 #include <arch/kvm_hypercall.h>
 #include <arch/percpu.h>
@@ -187,8 +188,8 @@ static void interrupts(void)
     ok(good, "any set, any ids: each gets one interrupt");
 }
 
-/* The host's side: takes the CPU away and gives it back, flushing where it was asked to; between, the guest works with the
-   translation that its TLB holds. */
+/* The host's side: takes the CPU away and gives it back, flushing where it was asked to; between,
+   the guest works with the translation that its TLB holds. */
 static struct kvm_shared *shared = &cpus[1].kvm;
 static _Atomic long page_table, tlb; /* generations */
 static _Atomic long promised;        /* the initiator does not wait for this and older ones */

@@ -1,6 +1,6 @@
 /* SOURCES: drivers/pci/enumerate.c drivers/pci/capability.c drivers/pci/bar.c drivers/pci/msix.c tests/unit/host/drivers.c */
-/* Enumeration, capabilities, BARs and MSI-X on a fake configuration space: functions with sized BARs, a bridge, a bus that
-   names itself, capability lists that run in circles. */
+/* Enumeration, capabilities, BARs and MSI-X on a fake configuration space: functions with sized
+   BARs, a bridge, a bus that names itself, capability lists that run in circles. */
 #include "tap.h"
 #include <asm/errno.h>
 #include <drivers/acpi.h>

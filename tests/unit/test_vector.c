@@ -1,6 +1,6 @@
 /* SOURCES: tests/unit/host/host.c */
-/* arch/x86_64/vector.c: which CPU gets a device's interrupt, before and after the others have come; that nothing is lost on
-   the way; APIC ids that devices cannot reach; vectors that run out. */
+/* arch/x86_64/vector.c: which CPU gets a device's interrupt, before and after the others have come;
+   that nothing is lost on the way; APIC ids that devices cannot reach; vectors that run out. */
 #include <arch/apic.h>
 #include <kernel/string.h>
 #include <sched/mutex.h>

@@ -1,8 +1,10 @@
-/* First instructions of a CPU that the boot CPU starts. It begins in real mode at AP_TRAMPOLINE, where smp_start has copied ap_start, and goes to 64-bit mode
-   in one step, on the boot page tables (their identity map covers the trampoline). In the image it finds its entry in ap_table by
-   its APIC id, so all can start at the same time without a lock or a shared stack.
+/* First instructions of a CPU that the boot CPU starts. It begins in real mode at AP_TRAMPOLINE,
+   where smp_start has copied ap_start, and goes to 64-bit mode in one step, on the boot page tables
+   (their identity map covers the trampoline). In the image it finds its entry in ap_table by its
+   APIC id, so all can start at the same time without a lock or a shared stack.
 
-   Intel SDM volume 3: 9.4 (start-up IPI), 10.8.5 (entering IA-32e mode; straight from real mode works as PE, PG and LME take effect together). */
+   Intel SDM volume 3: 9.4 (start-up IPI), 10.8.5 (entering IA-32e mode; straight from real mode
+   works as PE, PG and LME take effect together). */
 #include <arch/ap.h>
 
 #define IMAGE_BASE 0xffffffff80000000

@@ -1,9 +1,11 @@
-/* First instructions. Both boot protocols enter in 32-bit protected mode without paging: PVH (QEMU -kernel, Xen, Firecracker) with
-   the start info in %ebx, Multiboot2 (GRUB) with its magic in %eax and the information in %ebx. The page tables are ready in the image:
-   one page directory of 2 MiB pages serves the identity map (until the jump to C), the start of the direct map and the image.
+/* First instructions. Both boot protocols enter in 32-bit protected mode without paging: PVH (QEMU
+   -kernel, Xen, Firecracker) with the start info in %ebx, Multiboot2 (GRUB) with its magic in %eax
+   and the information in %ebx. The page tables are ready in the image: one page directory of 2 MiB
+   pages serves the identity map (until the jump to C), the start of the direct map and the image.
    paging_init() replaces them by the final tables, with rights.
 
-   PVH: https://xenbits.xen.org/docs/unstable/misc/pvh.html. Multiboot2 2.0: sections 3.1 (header), 3.3 (machine state). */
+   PVH: https://xenbits.xen.org/docs/unstable/misc/pvh.html. Multiboot2 2.0: sections 3.1 (header),
+   3.3 (machine state). */
 
 #define IMAGE_BASE 0xffffffff80000000
 #define PHYS(sym) ((sym) - IMAGE_BASE)
@@ -47,7 +49,8 @@ pvh_entry:
     movl %eax, %ebp
     movl %edx, %esp             /* no stack yet: keep the time of entry in %esp:%ebp */
 
-    /* PVH: is there RAM up to the image's end? Without it nothing below would work, the stack first. (GRUB refuses by itself.) */
+    /* PVH: is there RAM up to the image's end? Without it nothing below would work, the stack
+       first. (GRUB refuses by itself.) */
     testl %esi, %esi
     jnz memory_ok
     movl 40(%ebx), %ecx         /* memory map: entries of 64-bit address and size, 32-bit type, 32 bits reserved */
