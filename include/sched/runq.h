@@ -6,8 +6,6 @@
 #include <sched/internal.h>
 #include <stdatomic.h>
 
-#define SLICE_NS (4 * NS_PER_MS)
-#define RR_SLICE_NS (100 * NS_PER_MS)
 #define RT_PRIORITIES 100u /* 1..99 are used */
 
 enum cpu_activity {

@@ -29,6 +29,20 @@ struct futex_waiter {
 };
 TAILQ_HEAD(futex_waiters, futex_waiter);
 
+/* Puts w into a list after all of at least its priority; a waiter has a link and a priority for
+   each list it may be in. */
+#define FUTEX_INSERT(list, w, link, priority)                                                      \
+    do {                                                                                           \
+        struct futex_waiter *other_;                                                               \
+        TAILQ_FOREACH_REVERSE(other_, list, futex_waiters, link)                                   \
+            if (other_->priority >= (w)->priority)                                                 \
+                break;                                                                             \
+        if (other_)                                                                                \
+            TAILQ_INSERT_AFTER(list, other_, w, link);                                             \
+        else                                                                                       \
+            TAILQ_INSERT_HEAD(list, w, link);                                                      \
+    } while (0)
+
 struct futex_bucket {
     struct mutex lock;
     struct futex_waiters waiters; /* lock; by priority, then by age; made valid on first use */

@@ -41,13 +41,7 @@ static unsigned id(const struct thread *t) { return (unsigned)thread_id(t); }
 
 static void insert_by_priority(struct futex_pi *pi, struct futex_waiter *w)
 {
-    struct futex_waiter *other;
-    TAILQ_FOREACH_REVERSE(other, &pi->waiters, futex_waiters, pi_link)
-        if (other->pi_priority >= w->pi_priority) {
-            TAILQ_INSERT_AFTER(&pi->waiters, other, w, pi_link);
-            return;
-        }
-    TAILQ_INSERT_HEAD(&pi->waiters, w, pi_link);
+    FUTEX_INSERT(&pi->waiters, w, pi_link, pi_priority);
 }
 
 static int effective_priority(struct thread *t) { return MAX(thread_priority(t), thread_futex(t)->inherited); }

@@ -58,13 +58,7 @@ static void uncount(struct futex_bucket *b)
 
 static void insert(struct futex_bucket *b, struct futex_waiter *w)
 {
-    struct futex_waiter *other;
-    TAILQ_FOREACH_REVERSE(other, &b->waiters, futex_waiters, link)
-        if (other->priority >= w->priority) {
-            TAILQ_INSERT_AFTER(&b->waiters, other, w, link);
-            return;
-        }
-    TAILQ_INSERT_HEAD(&b->waiters, w, link);
+    FUTEX_INSERT(&b->waiters, w, link, priority);
 }
 
 void futex_enqueue(struct futex_bucket *b, struct futex_waiter *w)

@@ -14,8 +14,6 @@
 #include <stdatomic.h>
 
 #define RT_MAX 99
-#define RR_INTERVAL_NS 100000000u
-#define SLICE_NS 4000000u
 
 /* The application's thread tid, 0: the caller; with threads_lock, which keeps it from ending. */
 static struct thread *find_locked(int tid)
@@ -162,7 +160,7 @@ long sys_sched_rr_get_interval(int tid, struct timespec64 *interval)
     if (err)
         return err;
     interval->sec = 0;
-    interval->nsec = s.policy == SCHED_RR ? RR_INTERVAL_NS : s.policy == SCHED_FIFO ? 0 : SLICE_NS;
+    interval->nsec = s.policy == SCHED_RR ? RR_SLICE_NS : s.policy == SCHED_FIFO ? 0 : SLICE_NS;
     return 0;
 }
 

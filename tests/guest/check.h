@@ -48,6 +48,12 @@ unsigned char pattern(size_t at, unsigned seed);
 void pattern_fill(void *to, size_t size, size_t at, unsigned seed);
 bool pattern_good(const void *from, size_t size, size_t at, unsigned seed);
 
+/* Reads a file, as text that ends with 0: its length, -1 where it cannot be opened. */
+extern char file_text[262144];
+long slurp(const char *path);
+/* The number that follows the key in a text, -1 where there is no such key. */
+long number_after(const char *text, const char *key);
+
 /* Waits for a condition that another thread makes true; gives up after a minute. */
 #define eventually(condition)                                                                                          \
     ({                                                                                                                 \

@@ -8,26 +8,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-static char text[262144];
-
-static long slurp(const char *path)
-{
-    int fd = open(path, O_RDONLY);
-    long n = 0, r;
-    if (fd < 0)
-        return -1;
-    while ((r = read(fd, text + n, sizeof(text) - 1 - (size_t)n)) > 0)
-        n += r;
-    close(fd);
-    text[n] = 0;
-    return n;
-}
-
-static long number_after(const char *key)
-{
-    const char *p = strstr(text, key);
-    return p ? strtol(p + strlen(key), NULL, 10) : -1;
-}
+static char *const text = file_text; /* what slurp has read */
 
 static long lines_with(const char *start)
 {
@@ -42,7 +23,7 @@ static void cpus(void)
     long online = sysconf(_SC_NPROCESSORS_ONLN);
     slurp("/proc/stat");
     equal(lines_with("cpu") - 1, online, "/proc/stat: a line for each CPU");
-    check(number_after("\nintr ") > 0 && number_after("\nctxt ") > 0 && number_after("\nprocs_running ") >= 1, "its counters");
+    check(number_after(text, "\nintr ") > 0 && number_after(text, "\nctxt ") > 0 && number_after(text, "\nprocs_running ") >= 1, "its counters");
     slurp("/proc/cpuinfo");
     equal(lines_with("processor\t:"), online, "/proc/cpuinfo: a paragraph for each CPU");
     if (!on_singlet()) /* the rest needs a machine of one's own */
@@ -232,8 +213,8 @@ static void look_at(struct subject *s)
           " %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*d %d %d %d", &got, &nice, &cpu, &rt, &policy) == 5, "%d: stat", s->how);
     check(got == tid && nice == 3 && cpu >= 0 && cpu < sysconf(_SC_NPROCESSORS_CONF) && rt == 0 && policy == SCHED_OTHER,
           "%d: id %d, nice %d, CPU %d, priority %d, policy %d", s->how, got, nice, cpu, rt, policy);
-    check(file_of(tid, "status") && number_after("\nPid:\t") == tid && strstr(text, "\nCpus_allowed:\t") && strstr(text, "\nCpus_allowed_list:\t0") &&
-          number_after("\nvoluntary_ctxt_switches:\t") >= 0 && number_after("nonvoluntary_ctxt_switches:\t") >= 0, "%d: status", s->how);
+    check(file_of(tid, "status") && number_after(text, "\nPid:\t") == tid && strstr(text, "\nCpus_allowed:\t") && strstr(text, "\nCpus_allowed_list:\t0") &&
+          number_after(text, "\nvoluntary_ctxt_switches:\t") >= 0 && number_after(text, "nonvoluntary_ctxt_switches:\t") >= 0, "%d: status", s->how);
     check(file_of(tid, "schedstat") && strtoull(text, NULL, 10) > 0, "%d: schedstat", s->how);
     if (on_singlet())
         check(eventually(file_of(tid, "wchan") && !strcmp(text, reasons[s->how])), "%d: waits for: %s", s->how, text);
@@ -287,7 +268,7 @@ static void affinity(void)
     CPU_SET(cpu, &one);
     sched_setaffinity(0, sizeof(one), &one);
     file_of((int)syscall(SYS_gettid), "status");
-    equal(number_after("\nCpus_allowed_list:\t"), cpu, "the affinity of a thread");
+    equal(number_after(text, "\nCpus_allowed_list:\t"), cpu, "the affinity of a thread");
     check(!strchr(strstr(text, "\nCpus_allowed_list:\t") ? strstr(text, "\nCpus_allowed_list:\t") : "", '-') ||
           strcspn(strstr(text, "list:\t"), "-") > strcspn(strstr(text, "list:\t"), "\n"), "is one CPU");
     sched_setaffinity(0, sizeof(was), &was);

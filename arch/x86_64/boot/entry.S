@@ -7,8 +7,8 @@
    PVH: https://xenbits.xen.org/docs/unstable/misc/pvh.html. Multiboot2 2.0: sections 3.1 (header),
    3.3 (machine state). */
 
-#define IMAGE_BASE 0xffffffff80000000
-#define PHYS(sym) ((sym) - IMAGE_BASE)
+#include <arch/boot_asm.h>
+
 #define MB2_MAGIC 0x36d76289
 
     .section .note.Xen, "a", @note
@@ -95,13 +95,13 @@ memory_message:
 memory_ok:
     movl $PHYS(boot_pml4), %eax
     movl %eax, %cr3
-    movl $0x6a0, %eax           /* PAE, PGE, OSFXSR, OSXMMEXCPT */
+    movl $BOOT_CR4, %eax
     movl %eax, %cr4
     movl $0xc0000080, %ecx      /* EFER */
     rdmsr
     orl $0x901, %eax            /* NXE, LME, SCE */
     wrmsr
-    movl $0x80010033, %eax      /* PG, WP, NE, ET, MP, PE */
+    movl $BOOT_CR0, %eax
     movl %eax, %cr0
     lgdtl PHYS(boot_gdt_pointer)
     ljmpl $0x08, $PHYS(long_mode)
@@ -112,12 +112,7 @@ long_mode:
     movl %esp, %ecx
     shlq $32, %rcx
     orq %rcx, %rdx              /* third argument: TSC at entry */
-    xorl %eax, %eax
-    movl %eax, %ds
-    movl %eax, %es
-    movl %eax, %ss
-    movl %eax, %fs
-    movl %eax, %gs
+    NULL_SEGMENTS
     movabsq $boot_stack_top, %rsp
     xorl %ebp, %ebp
     movabsq $boot_main, %rax
