@@ -25,7 +25,7 @@
 #define HYPERVISOR_LEAVES 0x40000000u
 #define LEAVES_STEP 0x100u /* a host that offers Hyper-V's interface has KVM's leaves after it */
 #define LEAVES_PLACES 4u
-#define BATCH 128u         /* APIC ids of one call */
+#define BATCH 128u /* APIC ids of one call */
 
 typedef unsigned __int128 batch_bits;
 
@@ -33,8 +33,10 @@ typedef unsigned __int128 batch_bits;
 static uint32_t features, hints;
 static bool amd;
 
-_Static_assert(offsetof(struct kvm_shared, preempted) == offsetof(struct kvm_steal_time, preempted) &&
-                   offsetof(struct kvm_shared, eoi_done) == sizeof(struct kvm_steal_time), "steal time");
+_Static_assert(offsetof(struct kvm_shared, preempted) ==
+                       offsetof(struct kvm_steal_time, preempted) &&
+                   offsetof(struct kvm_shared, eoi_done) == sizeof(struct kvm_steal_time),
+               "steal time");
 _Static_assert(KVM_VCPU_PREEMPTED == 1, "kvm_is_preempted");
 
 bool kvm_has(unsigned feature) { return features >> feature & 1; }
@@ -64,7 +66,8 @@ void kvm_init(void)
     cpuid(leaf + KVM_CPUID_FEATURES - KVM_CPUID_SIGNATURE, 0, r);
     features = r[0];
     hints = r[3];
-    amd = strcmp(cpu_features.vendor, "AuthenticAMD") == 0 || strcmp(cpu_features.vendor, "HygonGenuine") == 0;
+    amd = strcmp(cpu_features.vendor, "AuthenticAMD") == 0 ||
+          strcmp(cpu_features.vendor, "HygonGenuine") == 0;
     log_info("kvm: features %#x", features);
 }
 
@@ -79,15 +82,17 @@ void kvm_init_cpu(struct percpu *p)
 /* On a host that never takes a CPU away (hint "realtime") the flag is not kept. */
 bool kvm_flush_later(struct kvm_shared *shared)
 {
-    if (!kvm_has(KVM_FEATURE_PV_TLB_FLUSH) || !kvm_has(KVM_FEATURE_STEAL_TIME) || hints >> KVM_HINTS_REALTIME & 1)
+    if (!kvm_has(KVM_FEATURE_PV_TLB_FLUSH) || !kvm_has(KVM_FEATURE_STEAL_TIME) ||
+        hints >> KVM_HINTS_REALTIME & 1)
         return false;
     uint8_t state = atomic_load_explicit(&shared->preempted, memory_order_relaxed);
     if (!(state & KVM_VCPU_PREEMPTED))
         return false;
     /* seq_cst: the page tables were changed before; and only success says that it still does not
        run, even if the flag is there from an earlier flush */
-    return atomic_compare_exchange_strong_explicit(&shared->preempted, &state, state | KVM_VCPU_FLUSH_TLB,
-                                                   memory_order_seq_cst, memory_order_relaxed);
+    return atomic_compare_exchange_strong_explicit(&shared->preempted, &state,
+                                                   state | KVM_VCPU_FLUSH_TLB, memory_order_seq_cst,
+                                                   memory_order_relaxed);
 }
 
 struct batch {
@@ -98,7 +103,8 @@ struct batch {
 /* A host that refuses gets them one by one. */
 static void send_batch(struct batch *b)
 {
-    const uint64_t args[4] = {(uint64_t)b->bits, (uint64_t)(b->bits >> 64), b->first, b->command & 0x7ff};
+    const uint64_t args[4] = {(uint64_t)b->bits, (uint64_t)(b->bits >> 64), b->first,
+                              b->command & 0x7ff};
 
     if (b->bits && kvm_hypercall(amd, KVM_HC_SEND_IPI, args) < 0)
         for (uint32_t i = 0; i < BATCH; i++)

@@ -34,7 +34,7 @@ static struct mutex lock = MUTEX_INIT; /* protects what follows, and where inter
 static struct irq *_Atomic first;      /* read by anyone */
 static struct irq *last;
 static unsigned turn = 1; /* of IRQ_ANY_CPU */
-static bool spread;   /* all CPUs are here that will come */
+static bool spread;       /* all CPUs are here that will come */
 
 void irq_cpu_init_boot(void) { percpu()->irqs = &boot_cpu; }
 struct irq_cpu *irq_cpu_new(void) { return kzalloc(sizeof(struct irq_cpu)); }
@@ -46,7 +46,8 @@ void irq_set_handler(unsigned vector, irq_handler fn, void *arg)
 
 static inline void count(_Atomic uint64_t *n)
 {
-    atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1, memory_order_relaxed);
+    atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
 }
 
 void irq_call(unsigned vector)
@@ -62,7 +63,8 @@ void irq_call(unsigned vector)
     }
     struct irq *irq = NULL;
     if (vector >= IRQ_FIRST_DEVICE)
-        irq = atomic_load_explicit(&p->irqs->devices[vector - IRQ_FIRST_DEVICE], memory_order_acquire);
+        irq = atomic_load_explicit(&p->irqs->devices[vector - IRQ_FIRST_DEVICE],
+                                   memory_order_acquire);
     if (!irq)
         return;
     count(&irq->counts[p->id]);
@@ -173,5 +175,6 @@ const struct irq *irq_next(const struct irq *after)
 
 uint64_t irq_fixed_count(unsigned cpu, unsigned vector)
 {
-    return atomic_load_explicit(&percpu_table[cpu]->irqs->fixed_counts[vector - APIC_VECTOR_TIMER], memory_order_relaxed);
+    return atomic_load_explicit(&percpu_table[cpu]->irqs->fixed_counts[vector - APIC_VECTOR_TIMER],
+                                memory_order_relaxed);
 }

@@ -12,7 +12,8 @@ struct kvm_shared {
     /* struct kvm_steal_time of <asm/kvm_para.h> */
     _Atomic uint64_t steal_ns; /* the CPU had work, and the host ran something else */
     uint32_t version, flags;
-    _Atomic uint8_t preempted; /* KVM_VCPU_PREEMPTED: the host does not run this CPU; KVM_VCPU_FLUSH_TLB */
+    _Atomic uint8_t
+        preempted; /* KVM_VCPU_PREEMPTED: the host does not run this CPU; KVM_VCPU_FLUSH_TLB */
     uint8_t pad[47];
     uint32_t eoi_done; /* bit 0: the end of this interrupt needs no write to the APIC */
 } __attribute__((aligned(64)));

@@ -10,9 +10,15 @@ static inline long kvm_hypercall(bool amd, unsigned long number, const uint64_t 
 {
     long result = (long)number;
     if (amd)
-        __asm__ volatile("vmmcall" : "+a"(result) : "b"(args[0]), "c"(args[1]), "d"(args[2]), "S"(args[3]) : "memory");
+        __asm__ volatile("vmmcall"
+                         : "+a"(result)
+                         : "b"(args[0]), "c"(args[1]), "d"(args[2]), "S"(args[3])
+                         : "memory");
     else
-        __asm__ volatile("vmcall" : "+a"(result) : "b"(args[0]), "c"(args[1]), "d"(args[2]), "S"(args[3]) : "memory");
+        __asm__ volatile("vmcall"
+                         : "+a"(result)
+                         : "b"(args[0]), "c"(args[1]), "d"(args[2]), "S"(args[3])
+                         : "memory");
     return result;
 }
 

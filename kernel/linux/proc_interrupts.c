@@ -16,16 +16,21 @@ static const struct {
     {"SPU", "Spurious interrupts", APIC_VECTOR_SPURIOUS},
 };
 
-static bool is_online(unsigned cpu) { return atomic_load_explicit(&percpu_table[cpu]->online, memory_order_acquire); }
+static bool is_online(unsigned cpu)
+{
+    return atomic_load_explicit(&percpu_table[cpu]->online, memory_order_acquire);
+}
 
 static void show_device(struct textbuf *t, unsigned number, const struct irq *irq)
 {
     textbuf_printf(t, "%3u: ", number);
     for (unsigned i = 0; i < percpu_count; i++)
         if (is_online(i))
-            textbuf_printf(t, "%10llu ",
-                           (unsigned long long)atomic_load_explicit(&irq->counts[i], memory_order_relaxed));
-    textbuf_printf(t, " %8s %4u-%s  %s\n", irq->chip, irq->line, irq->level ? "fasteoi" : "edge   ", irq->device);
+            textbuf_printf(
+                t, "%10llu ",
+                (unsigned long long)atomic_load_explicit(&irq->counts[i], memory_order_relaxed));
+    textbuf_printf(t, " %8s %4u-%s  %s\n", irq->chip, irq->line, irq->level ? "fasteoi" : "edge   ",
+                   irq->device);
 }
 
 static void show(struct textbuf *t)
@@ -43,7 +48,8 @@ static void show(struct textbuf *t)
         textbuf_printf(t, "%s: ", fixed[f].name);
         for (unsigned i = 0; i < percpu_count; i++)
             if (is_online(i))
-                textbuf_printf(t, "%10llu ", (unsigned long long)irq_fixed_count(i, fixed[f].vector));
+                textbuf_printf(t, "%10llu ",
+                               (unsigned long long)irq_fixed_count(i, fixed[f].vector));
         textbuf_printf(t, "  %s\n", fixed[f].what);
     }
 }

@@ -116,12 +116,21 @@ static long columns_of(const char *row)
     return n;
 }
 
+/* As comments, for who knows what should stand there. */
+static void show_devices(void)
+{
+    for (const char *p = strchr(text, '\n'); p && p[1]; p = strchr(p + 1, '\n'))
+        if (p[4] == ':' && p[3] >= '0' && p[3] <= '9')
+            note("%.*s", (int)strcspn(p + 1, "\n"), p + 1);
+}
+
 /* Columns for CPUs that are online, and the timer's interrupts, of which there have been some. */
 static void interrupts(void)
 {
     long online = sysconf(_SC_NPROCESSORS_ONLN), cpus = 0;
     sleep_ms(20);
     slurp("/proc/interrupts");
+    show_devices();
     for (const char *p = text; (p = strstr(p, "CPU")); p += 3)
         cpus++;
     equal(cpus, online, "/proc/interrupts: a column for each CPU");

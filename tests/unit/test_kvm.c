@@ -105,7 +105,8 @@ static void detection(void)
     detect(0, UINT32_MAX, 0, "GenuineIntel");
     ok(!kvm_has(KVM_FEATURE_PV_EOI) && !kvm_has(0), "no KVM, no features");
     detect(0x40000000, 1 << KVM_FEATURE_PV_EOI, 0, "GenuineIntel");
-    ok(kvm_has(KVM_FEATURE_PV_EOI) && !kvm_has(KVM_FEATURE_STEAL_TIME) && !amd, "features, of an Intel CPU");
+    ok(kvm_has(KVM_FEATURE_PV_EOI) && !kvm_has(KVM_FEATURE_STEAL_TIME) && !amd,
+       "features, of an Intel CPU");
     detect(0x40000100, 1 << KVM_FEATURE_STEAL_TIME, 0, "AuthenticAMD");
     ok(kvm_has(KVM_FEATURE_STEAL_TIME) && amd, "behind Hyper-V's leaves, and of an AMD CPU");
     cpu_features.hypervisor = false;
@@ -122,8 +123,10 @@ static void registration(void)
     ok(steal_msr == 0 && eoi_msr == 0, "what is not offered is not registered");
     detect(0x40000000, 1 << KVM_FEATURE_STEAL_TIME | 1 << KVM_FEATURE_PV_EOI, 0, "GenuineIntel");
     kvm_init_cpu(p);
-    ok(steal_msr == (virt_to_phys(&p->kvm) | 1) && virt_to_phys(&p->kvm) % 64 == 0, "steal time, aligned to 64 bytes");
-    ok(eoi_msr == (virt_to_phys(&p->kvm.eoi_done) | 1) && virt_to_phys(&p->kvm.eoi_done) % 4 == 0, "the word for PV EOI");
+    ok(steal_msr == (virt_to_phys(&p->kvm) | 1) && virt_to_phys(&p->kvm) % 64 == 0,
+       "steal time, aligned to 64 bytes");
+    ok(eoi_msr == (virt_to_phys(&p->kvm.eoi_done) | 1) && virt_to_phys(&p->kvm.eoi_done) % 4 == 0,
+       "the word for PV EOI");
 }
 
 static void end_of_interrupt(void)
@@ -154,7 +157,10 @@ static bool send_to(const uint64_t *set, uint32_t (*id_of)(unsigned cpu))
 
 static uint32_t same(unsigned cpu) { return cpu; }
 static uint32_t backwards(unsigned cpu) { return 300 - cpu; }
-static uint32_t sparse(unsigned cpu) { return cpu * 3 / 2; } /* 0..298, as with three cores a package */
+static uint32_t sparse(unsigned cpu)
+{
+    return cpu * 3 / 2;
+} /* 0..298, as with three cores a package */
 static uint32_t scattered(unsigned cpu) { return cpu * 157 % 307; }
 static uint32_t far(unsigned cpu) { return cpu % 2 ? 700 + cpu : cpu; }
 
@@ -175,7 +181,8 @@ static void interrupts(void)
     ok(send_to(set, backwards) && calls == 2, "the same backwards");
     ok(send_to(set, sparse) && calls == 3, "ids 0 to 298 with holes: three calls");
     refuse = true;
-    ok(send_to(set, sparse) && singles == CPUS && sent_command == 0x40f1, "a host that refuses: one by one");
+    ok(send_to(set, sparse) && singles == CPUS && sent_command == 0x40f1,
+       "a host that refuses: one by one");
     refuse = false;
     bool good = true;
     for (unsigned round = 0; round < 2000; round++) {
@@ -201,8 +208,10 @@ static void host_and_guest(void *arg)
     while (!atomic_load_explicit(&over, memory_order_relaxed)) {
         atomic_store_explicit(&shared->preempted, KVM_VCPU_PREEMPTED, memory_order_seq_cst);
         delay();
-        if (atomic_exchange_explicit(&shared->preempted, 0, memory_order_seq_cst) & KVM_VCPU_FLUSH_TLB) {
-            atomic_store_explicit(&tlb, atomic_load_explicit(&page_table, memory_order_seq_cst), memory_order_relaxed);
+        if (atomic_exchange_explicit(&shared->preempted, 0, memory_order_seq_cst) &
+            KVM_VCPU_FLUSH_TLB) {
+            atomic_store_explicit(&tlb, atomic_load_explicit(&page_table, memory_order_seq_cst),
+                                  memory_order_relaxed);
             flushed_by_host++;
         }
         for (unsigned i = 0; i < 4; i++) {
@@ -223,9 +232,11 @@ static void flush_protocol(void)
     ok(!kvm_flush_later(shared), "nor on a host that never takes a CPU away");
     detect(0x40000000, both, 0, "GenuineIntel");
     shared->preempted = 0;
-    ok(!kvm_is_preempted(shared) && !kvm_flush_later(shared) && shared->preempted == 0, "a CPU that runs must answer itself");
+    ok(!kvm_is_preempted(shared) && !kvm_flush_later(shared) && shared->preempted == 0,
+       "a CPU that runs must answer itself");
     shared->preempted = KVM_VCPU_PREEMPTED;
-    ok(kvm_is_preempted(shared) && kvm_flush_later(shared) && shared->preempted == 3, "one that does not is flushed by the host");
+    ok(kvm_is_preempted(shared) && kvm_flush_later(shared) && shared->preempted == 3,
+       "one that does not is flushed by the host");
     ok(kvm_flush_later(shared) && shared->preempted == 3, "also a second time");
 
     shared->preempted = 0;

@@ -40,8 +40,10 @@ static void handler(void *arg) { ((struct device_irq *)arg)->got++; }
 
 static int add(struct device_irq *d, int place)
 {
-    *d = (struct device_irq){.irq = {.fn = handler, .arg = d, .chip = "test", .device = "test", .place = place, .aim = aim},
-                             .answer = d->answer};
+    *d = (struct device_irq){
+        .irq =
+            {.fn = handler, .arg = d, .chip = "test", .device = "test", .place = place, .aim = aim},
+        .answer = d->answer};
     return irq_add(&d->irq);
 }
 
@@ -78,7 +80,8 @@ static void at_start(void)
     ok(good, "while the machine starts all go to the boot CPU");
     refused.answer = -ENODEV;
     unsigned would_be = single[2].irq.vector + 1;
-    ok(add(&refused, 0) == -ENODEV && is_free(0, would_be), "what cannot be aimed leaves nothing behind");
+    ok(add(&refused, 0) == -ENODEV && is_free(0, would_be),
+       "what cannot be aimed leaves nothing behind");
     raise(0, queues[3].to_vector);
     ok(queues[3].got == 1 && queues[3].irq.counts[0] == 1, "an interrupt is handled and counted");
     raise(0, would_be);
@@ -103,14 +106,18 @@ static void spreading(void)
         raise(queues[i].to_cpu, queues[i].to_vector);
         old = old && queues[i].got == got + 2;
     }
-    ok(placed, "queues go to the CPUs in order, but not to one that did not come or that cannot be reached");
+    ok(placed, "queues go to the CPUs in order, but not to one that did not come or that cannot be "
+               "reached");
     ok(same, "their vectors stay");
     ok(old, "and what is still on its way to the boot CPU is handled there");
     ok(queues[0].aimed == 1 && queues[1].aimed == 2, "what stays is not touched");
-    ok(single[0].to_cpu == 1 && single[1].to_cpu == 2 && single[2].to_cpu == 3, "devices with one queue take turns");
-    ok(queues[1].irq.counts[0] == 1 && queues[1].irq.counts[1] == 1, "counted where they were taken");
+    ok(single[0].to_cpu == 1 && single[1].to_cpu == 2 && single[2].to_cpu == 3,
+       "devices with one queue take turns");
+    ok(queues[1].irq.counts[0] == 1 && queues[1].irq.counts[1] == 1,
+       "counted where they were taken");
     reachable_max = 1000;
-    ok(add(&later, 4) == 0 && later.to_cpu == 5 && later.aimed == 1, "what comes later is where it belongs at once");
+    ok(add(&later, 4) == 0 && later.to_cpu == 5 && later.aimed == 1,
+       "what comes later is where it belongs at once");
 }
 
 static void running_out(void)
@@ -131,7 +138,8 @@ static void running_out(void)
     ok(total == ARRAY_SIZE(queues) + ARRAY_SIZE(single) + 1 + MANY, "all are listed");
     raise(1, APIC_VECTOR_TIMER);
     raise(1, APIC_VECTOR_SPURIOUS);
-    ok(irq_fixed_count(1, APIC_VECTOR_TIMER) == 1 && irq_fixed_count(0, APIC_VECTOR_TIMER) == 0, "fixed vectors are counted");
+    ok(irq_fixed_count(1, APIC_VECTOR_TIMER) == 1 && irq_fixed_count(0, APIC_VECTOR_TIMER) == 0,
+       "fixed vectors are counted");
 }
 
 int main(void)
