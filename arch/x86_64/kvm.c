@@ -16,6 +16,7 @@
 #include <arch/cpu.h>
 #include <arch/kvm.h>
 #include <arch/kvm_hypercall.h>
+#include <arch/trap.h>
 #include <kernel/log.h>
 #include <kernel/string.h>
 #include <linux/kvm_para.h>
@@ -57,6 +58,18 @@ static uint32_t find_leaves(void)
     return 0;
 }
 
+/* Sends to nobody. The CPU's vendor says which instruction it is, but a guest may be told another
+   vendor than the host's. */
+static bool find_hypercall(void)
+{
+    static const uint64_t nobody[4];
+
+    if (kvm_hypercall(amd, KVM_HC_SEND_IPI, nobody) >= 0)
+        return true;
+    amd = !amd;
+    return kvm_hypercall(amd, KVM_HC_SEND_IPI, nobody) >= 0;
+}
+
 void kvm_init(void)
 {
     uint32_t r[4], leaf = find_leaves();
@@ -68,7 +81,20 @@ void kvm_init(void)
     hints = r[3];
     amd = strcmp(cpu_features.vendor, "AuthenticAMD") == 0 ||
           strcmp(cpu_features.vendor, "HygonGenuine") == 0;
+    if (kvm_has(KVM_FEATURE_PV_SEND_IPI) && !find_hypercall()) {
+        log_warn("kvm: no hypercall works: interrupts to many CPUs are sent one by one");
+        features &= ~(1u << KVM_FEATURE_PV_SEND_IPI);
+    }
     log_info("kvm: features %#x", features);
+}
+
+bool kvm_skip_hypercall(struct trap_frame *f)
+{
+    if (f->rip != (uint64_t)kvm_vmcall_insn && f->rip != (uint64_t)kvm_vmmcall_insn)
+        return false;
+    f->rip += KVM_HYPERCALL_BYTES;
+    f->rax = (uint64_t)-KVM_ENOSYS;
+    return true;
 }
 
 void kvm_init_cpu(struct percpu *p)

@@ -6,6 +6,7 @@
 #include <kernel/compiler.h>
 
 struct percpu;
+struct trap_frame;
 
 /* A CPU's memory that the host reads and writes. Zero where there is no KVM. */
 struct kvm_shared {
@@ -28,6 +29,10 @@ bool kvm_has(unsigned feature);
 /* Sends an interrupt command (delivery mode and vector) to all CPUs of the set, a bit each by CPU
    number. False: the host does not do that, and nothing was sent. Interrupts off. */
 bool kvm_send_ipis(const uint64_t *cpus, unsigned words, uint32_t command);
+
+/* An exception at a hypercall: the host does not know it. True: f goes on after it, with an error as
+   its result. */
+bool kvm_skip_hypercall(struct trap_frame *f);
 
 /* The host does not run this CPU now, and forgets its translations before it does again: nobody has
    to wait for it. What was written before is in force for that CPU when this returns true. */

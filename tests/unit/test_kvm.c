@@ -7,6 +7,7 @@
 #include <arch/cpu.h>
 #include <arch/kvm_hypercall.h>
 #include <arch/percpu.h>
+#include <arch/trap.h>
 #include <kernel/log.h>
 #include <kernel/string.h>
 #include <linux/kvm_para.h>
@@ -63,9 +64,16 @@ static void fake_wrmsr(uint32_t msr, uint64_t value)
         eoi_msr = value;
 }
 
+const char kvm_vmcall_insn[4], kvm_vmmcall_insn[4];
+static bool host_is_amd, host_is_neither;
+
 static long fake_hypercall(bool is_amd, unsigned long number, const uint64_t args[4])
 {
     long delivered = 0;
+    if (is_amd != host_is_amd || host_is_neither)
+        return -KVM_ENOSYS;
+    if (!(args[0] | args[1]))
+        return 0;
     calls++;
     called_amd = is_amd;
     number_good = number_good && number == KVM_HC_SEND_IPI;
@@ -96,6 +104,7 @@ static void detect(uint32_t at, uint32_t features_offered, uint32_t hints_given,
     offered = features_offered;
     hinted = hints_given;
     cpu_features.hypervisor = true;
+    host_is_amd = strcmp(vendor, "AuthenticAMD") == 0;
     strlcpy(cpu_features.vendor, vendor, sizeof(cpu_features.vendor));
     kvm_init();
 }
@@ -109,6 +118,18 @@ static void detection(void)
        "features, of an Intel CPU");
     detect(0x40000100, 1 << KVM_FEATURE_STEAL_TIME, 0, "AuthenticAMD");
     ok(kvm_has(KVM_FEATURE_STEAL_TIME) && amd, "behind Hyper-V's leaves, and of an AMD CPU");
+    detect(0x40000000, 1 << KVM_FEATURE_PV_SEND_IPI, 0, "AuthenticAMD");
+    host_is_amd = false;
+    kvm_init();
+    ok(kvm_has(KVM_FEATURE_PV_SEND_IPI) && !amd, "an AMD CPU by name only: the other hypercall");
+    host_is_neither = true;
+    kvm_init();
+    ok(!kvm_has(KVM_FEATURE_PV_SEND_IPI), "no hypercall works: no PV IPI");
+    host_is_neither = false;
+    struct trap_frame f = {.rip = (uint64_t)kvm_vmmcall_insn, .rax = KVM_HC_SEND_IPI};
+    ok(kvm_skip_hypercall(&f) && f.rip == (uint64_t)kvm_vmmcall_insn + 3 &&
+           f.rax == (uint64_t)-KVM_ENOSYS && !kvm_skip_hypercall(&f),
+       "an exception at a hypercall is its error");
     cpu_features.hypervisor = false;
     features = 0;
     kvm_init();
