@@ -1,5 +1,7 @@
-/* Brings up the other CPUs: makes what each subsystem needs for one, starts all at once, and goes on with the boot; just before the program starts it looks whether
-   all have come. One that has not is named in the log and left out. */
+/* Brings up the other CPUs: makes what each subsystem needs for one, starts all at once, and goes
+   on with the boot; just before the program starts it looks whether all have come. One that has not
+   is named in the log and left out; devices get their CPUs then. */
+#include <arch/irq.h>
 #include <arch/smp.h>
 #include <arch/tlb.h>
 #include <asm/errno.h>
@@ -32,7 +34,8 @@ static int set_cpus(const char *value)
 }
 OPTION(cpus, .name = "cpus", .argument = "N", .help = "use at most N of the machine's CPUs", .handle = set_cpus);
 
-/* All that CPU id needs. On failure what was made stays: memory is nearly gone, and the machine goes on with fewer CPUs. */
+/* All that CPU id needs. On failure what was made stays: memory is nearly gone, and the machine
+   goes on with fewer CPUs. */
 static int prepare(unsigned id, unsigned apic_id)
 {
     struct percpu *p = smp_percpu_new(id, apic_id);
@@ -109,5 +112,6 @@ static void check_cpus(void)
         if (!atomic_load_explicit(&percpu_table[i]->online, memory_order_acquire))
             log_warn("smp: CPU %u (APIC id %u) did not start, and is left out", i, percpu_table[i]->apic_id);
     log_info("smp: %u CPUs", atomic_load_explicit(&online, memory_order_relaxed));
+    irq_spread();
 }
 INIT(INIT_LATE, check_cpus);

@@ -1,20 +1,31 @@
-/* Threads from one CPU to another: wake-ups, placement, balance. Lock-free; no CPU waits for another.
+/* Threads from one CPU to another: wake-ups, placement, balance. Lock-free; no CPU waits for
+   another.
 
-   A CPU's queue is touched by that CPU only. Whoever has a thread for another CPU pushes it on that CPU's `incoming` stack; the CPU takes the whole stack at its next
-   scheduling point, at the latest in the interrupt that the pusher sends. The interrupt is sent to a halted CPU, and to a busy one by who finds the stack empty; a polling one looks by itself. A CPU that
-   is about to halt first says so (activity), then looks at the stack once more, and a pusher pushes first, then reads activity: both sequentially consistent.
+   A CPU's queue is touched by that CPU only. Whoever has a thread for another CPU pushes it on that
+   CPU's `incoming` stack; the CPU takes the whole stack at its next scheduling point, at the latest
+   in the interrupt that the pusher sends, and puts a few of them on its queue; for the rest it
+   interrupts itself, so that interrupts are not off for long. The interrupt is sent to a halted
+   CPU, and to a busy one by who finds the stack empty; a polling one looks by itself. A CPU that is
+   about to halt first says so (activity), then looks at the stack once more, and a pusher pushes
+   first, then reads activity: both sequentially consistent.
 
    A thread's place, by its fields:
-     state    WAITING is set by the thread itself; a waker makes it RUNNABLE by compare-and-swap, so of several wakers one wins.
-     active   it is current on CPU t->cpu, or in that CPU's queue. Set and cleared by that CPU only; cleared (release) once the switch away from it is complete.
-     placed   the token. Whoever holds it, and nobody else, may put the thread on a stack or, if it is not active, choose a CPU for it. On a stack the
-              token belongs to the entry, and goes to the CPU that takes it.
-   A queued thread is RUNNABLE (switch_away sees to that), and so is one that is moved.
-   With the token in hand (wake_place): an active thread of another CPU is that CPU's business: onto its stack. An active thread of this CPU is current or queued
-   here: nothing to do. One that is not active and RUNNABLE is put on a queue. Then the token is given back, and the state looked at once more: a waker that came meanwhile
-   saw the token taken and left it to us. (Waker: state, then token. We: token, then state. Sequentially consistent, so one sees the other.)
+     state    WAITING is set by the thread itself; a waker makes it RUNNABLE by compare-and-swap, so
+              of several wakers one wins.
+     active   it is current on CPU t->cpu, or in that CPU's queue. Set and cleared by that CPU only;
+              cleared (release) once the switch away from it is complete.
+     placed   the token. Whoever holds it, and nobody else, may put the thread on a stack or, if it
+              is not active, choose a CPU for it. On a stack the token belongs to the entry, and
+              goes to the CPU that takes it.
+   A queued thread is RUNNABLE (switch_away sees to that), and so is one that is moved. With the
+   token in hand (wake_place): an active thread of another CPU is that CPU's business: onto its
+   stack. An active thread of this CPU is current or queued here: nothing to do. One that is not
+   active and RUNNABLE is put on a queue. Then the token is given back, and the state looked at once
+   more: a waker that came meanwhile saw the token taken and left it to us. (Waker: state, then
+   token. We: token, then state. Sequentially consistent, so one sees the other.)
 
-   tests/models has a model of this, and of a variant without the second look, which loses wake-ups. */
+   tests/models has a model of this, and of a variant without the second look, which loses
+   wake-ups. */
 #include <arch/apic.h>
 #include <arch/cpu.h>
 #include <kernel/clock.h>
@@ -22,6 +33,7 @@
 #include <stdatomic.h>
 
 #define SHARE_TRIES 4u /* interrupts are off */
+#define TAKE_MAX 8u    /* for the same reason */
 #define BALANCE_NS (20 * NS_PER_MS)
 
 _Atomic uint64_t idle_cpus[PERCPU_MAX / 64];
@@ -33,12 +45,20 @@ bool affinity_has(const struct thread *t, unsigned cpu)
 
 static bool is_online(unsigned cpu) { return atomic_load_explicit(&percpu_table[cpu]->online, memory_order_acquire); }
 
+/* The host has taken this CPU away while it was at work: what is put there waits until it is back.
+   (To the host a CPU that halts is taken away as well; that one is back at once.) */
+static bool is_stolen(unsigned cpu)
+{
+    return unlikely(kvm_is_preempted(&percpu_table[cpu]->kvm)) &&
+           atomic_load_explicit(&runq_of(cpu)->activity, memory_order_relaxed) != CPU_HALTED;
+}
+
 /* Takes an idle CPU's bit, if it is set and the thread may run there. */
 static bool claim_idle(const struct thread *t, unsigned cpu)
 {
     uint64_t bit = 1ull << (cpu % 64);
     return affinity_has(t, cpu) && (atomic_load_explicit(&idle_cpus[cpu / 64], memory_order_relaxed) & bit) &&
-           (atomic_fetch_and_explicit(&idle_cpus[cpu / 64], ~bit, memory_order_seq_cst) & bit);
+           !is_stolen(cpu) && (atomic_fetch_and_explicit(&idle_cpus[cpu / 64], ~bit, memory_order_seq_cst) & bit);
 }
 
 /* An idle CPU for t, the one it ran on last by preference; -1: there is none. */
@@ -66,7 +86,7 @@ static unsigned least_loaded(const struct thread *t)
     for (unsigned i = 0; i < percpu_count; i++) {
         if (!affinity_has(t, i) || !is_online(i))
             continue;
-        unsigned load = atomic_load_explicit(&runq_of(i)->load, memory_order_relaxed);
+        unsigned load = atomic_load_explicit(&runq_of(i)->load, memory_order_relaxed) + is_stolen(i);
         if (load < best_load) {
             best = i;
             best_load = load;
@@ -81,7 +101,7 @@ static unsigned choose(const struct thread *t, unsigned last)
 
     if (idle >= 0)
         return (unsigned)idle;
-    return affinity_has(t, last) && is_online(last) ? last : least_loaded(t);
+    return affinity_has(t, last) && is_online(last) && !is_stolen(last) ? last : least_loaded(t);
 }
 
 /* Takes t's virtual run time from one CPU's scale to another's. */
@@ -101,7 +121,8 @@ static void push(struct thread *t, unsigned cpu)
     do
         t->wake_next = head;
     while (!atomic_compare_exchange_weak_explicit(&q->incoming, &head, t, memory_order_seq_cst, memory_order_relaxed));
-    /* A halted CPU is told by everybody: who came first may have lost its own CPU before it could. */
+    /* A halted CPU is told by everybody: who came first may have lost its own CPU before it
+       could. */
     int activity = atomic_load_explicit(&q->activity, memory_order_seq_cst);
     if (activity == CPU_HALTED || (!head && activity == CPU_BUSY))
         apic_send_ipi(percpu_table[cpu]->apic_id, APIC_VECTOR_WAKE);
@@ -161,7 +182,8 @@ static void make_runnable(struct runq *q, struct thread *t)
         clock_arm(q->slice_end_ns);
 }
 
-/* t is current or queued on this CPU: takes over a new policy. False: it may not stay, and is on no queue now. */
+/* t is current or queued on this CPU: takes over a new policy. False: it may not stay, and is on no
+   queue now. */
 static bool apply_here(struct runq *q, struct thread *t)
 {
     if (likely(!atomic_load_explicit(&t->policy_dirty, memory_order_relaxed)))
@@ -243,22 +265,34 @@ static void receive(struct runq *q, struct thread *t)
     wake_place(t); /* gives the token back, or does what is left to do */
 }
 
-void wake_take_incoming(struct runq *q)
+/* The newest comes first: reverse. A handful of instructions each, so all at once. */
+static struct thread *oldest_first(struct thread *t)
 {
-    if (likely(!atomic_load_explicit(&q->incoming, memory_order_relaxed)))
-        return;
-    struct thread *t = atomic_exchange_explicit(&q->incoming, NULL, memory_order_seq_cst), *list = NULL;
-    while (t) { /* newest first: reverse */
+    struct thread *list = NULL;
+    while (t) {
         struct thread *next = t->wake_next;
         t->wake_next = list;
         list = t;
         t = next;
     }
-    while (list) {
-        struct thread *next = list->wake_next;
-        receive(q, list);
-        list = next;
+    return list;
+}
+
+void wake_take_incoming(struct runq *q)
+{
+    if (likely(!q->taken && !atomic_load_explicit(&q->incoming, memory_order_relaxed)))
+        return;
+    for (unsigned n = 0; n < TAKE_MAX; n++) {
+        if (!q->taken)
+            q->taken = oldest_first(atomic_exchange_explicit(&q->incoming, NULL, memory_order_seq_cst));
+        struct thread *t = q->taken;
+        if (!t)
+            return;
+        q->taken = t->wake_next;
+        receive(q, t);
     }
+    if (q->taken)
+        apic_send_ipi(percpu()->apic_id, APIC_VECTOR_WAKE);
 }
 
 static bool give(struct runq *q, unsigned cpu)

@@ -1,12 +1,16 @@
-/* Looks for CPUs that are stuck: one that does not idle, has work waiting, and for 10 s has neither come to a scheduling point nor taken an interrupt. Another CPU names it
-   in the log, once for each time, and sends it an NMI, in which it prints its registers and back trace and goes on.
+/* Looks for CPUs that are stuck: one that does not idle, has work waiting, and for 10 s has neither
+   come to a scheduling point nor taken an interrupt. Another CPU names it in the log, once for each
+   time, and sends it an NMI, in which it prints its registers and back trace and goes on.
 
-   No tick: each CPU has a timer of its own, armed when the CPU leaves idle and again for as long as itself or another is busy when it fires. So an idle machine has no
-   wake-ups from this, and one that wakes now and then at most one every 5 s. A busy CPU whose timer fires while nobody watches asks its neighbour to, since it cannot see that
-   it is stuck itself. What is not seen: a CPU that sticks within 5 s of leaving idle while all others idle for good, so that nobody misses it.
+   No tick: each CPU has a timer of its own, armed when the CPU leaves idle and again for as long as
+   itself or another is busy when it fires. So an idle machine has no wake-ups from this, and one
+   that wakes now and then at most one every 5 s. A busy CPU whose timer fires while nobody watches
+   asks its neighbour to, since it cannot see that it is stuck itself. What is not seen: a CPU that
+   sticks within 5 s of leaving idle while all others idle for good, so that nobody misses it.
 
-   What was seen of a CPU is kept in its run queue, written by all that watch it: they see the same counters, and who sets `reported` reports. A virtual CPU that the host takes
-   away for 10 s looks stuck, and is: nothing here tells the two apart, but the back trace does. */
+   What was seen of a CPU is kept in its run queue, written by all that watch it: they see the same
+   counters, and who sets `reported` reports. A virtual CPU that the host takes away for 10 s looks
+   stuck, and is; where KVM tells which it is, the report does, and else the back trace. */
 #include <arch/apic.h>
 #include <arch/trap.h>
 #include <kernel/clock.h>
@@ -27,8 +31,9 @@ static bool has_work_waiting(const struct runq *q)
 
 static void report(struct runq *q, uint64_t since_ns)
 {
-    log_warn("watchdog: CPU %u is stuck: no interrupt and no switch for %llu s, and threads wait for it", q->id,
-             (unsigned long long)(since_ns / NS_PER_SEC));
+    log_warn("watchdog: CPU %u is stuck: no interrupt and no switch for %llu s, and threads wait for it%s", q->id,
+             (unsigned long long)(since_ns / NS_PER_SEC),
+             kvm_is_preempted(&percpu_table[q->id]->kvm) ? "; the host does not run it" : "");
     /* release: whoever takes the NMI finds that it was asked for */
     atomic_store_explicit(&q->watch.asked, true, memory_order_release);
     apic_send(percpu_table[q->id]->apic_id, APIC_ICR_NMI);

@@ -1,7 +1,11 @@
-/* Interrupt controllers: the local APIC (x2APIC where the CPU has it, else xAPIC in memory), IOAPICs, and the vectors. The 8259s are masked. The layout
-   comes from the ACPI MADT; without ACPI the PC's defaults are used (one IOAPIC at 0xfec00000).
+/* Interrupt controllers: the local APIC (x2APIC where the CPU has it, else xAPIC in memory) and the
+   IOAPICs. The 8259s are masked. The layout comes from the ACPI MADT; without ACPI the PC's
+   defaults are used (one IOAPIC at 0xfec00000).
 
-   Vectors: 32..47 unused (where the 8259s would deliver spurious interrupts), 48..0xee for devices, 0xef timer, 0xf0 wake-up, 0xff spurious.
+   Messages and IOAPICs name a CPU by 8 bits of APIC id, and by 15 where KVM says so
+   (KVM_FEATURE_MSI_EXT_DEST_ID): bits 14..8 then lie in bits 11..5 of a message's address, and in
+   bits 55..49 of an IOAPIC's entry.
+
    Intel SDM volume 3, chapter 11; 82093AA data sheet; ACPI 6.5, 5.2.12. */
 #include <arch/apic.h>
 #include <arch/cpu.h>
@@ -10,19 +14,18 @@
 #include <arch/trap_internal.h>
 #include <asm/errno.h>
 #include <drivers/acpi.h>
-#include <kernel/log.h>
+#include <linux/kvm_para.h>
+#include <mm/kmem.h>
 #include <mm/mapping.h>
+#include <stdatomic.h>
 
 #define MSR_APIC_BASE 0x1bu
 #define APIC_DEFAULT 0xfee00000ull
-#define FIRST_DEVICE_VECTOR 48
-#define LAST_DEVICE_VECTOR 0xee
 #define MAX_IOAPICS 8
+#define IOAPIC_ENTRY(input) (0x10 + 2 * (input))
+#define APIC_ID_MAX 0xfeu /* 0xff: all of them */
+#define APIC_ID_MAX_EXTENDED 0x7ffeu
 
-struct handler {
-    irq_handler fn;
-    void *arg;
-};
 struct ioapic {
     volatile uint32_t *regs;
     unsigned gsi_base, inputs;
@@ -31,13 +34,15 @@ struct override {
     unsigned gsi;
     bool level, active_low;
 };
+struct gsi_irq {
+    struct irq irq;
+    bool active_low, aimed;
+};
 
-static struct handler handlers[256]; /* set before the interrupt is unmasked, on one CPU */
 static struct ioapic ioapics[MAX_IOAPICS];
 static unsigned ioapic_count;
 static struct override overrides[16];
 static volatile uint32_t *apic; /* NULL: x2APIC */
-static uint64_t spurious_count;
 
 void apic_write(unsigned reg, uint32_t v)
 {
@@ -51,35 +56,27 @@ uint32_t apic_read(unsigned reg) { return apic ? apic[reg / 4] : (uint32_t)rdmsr
 
 void irq_handle(unsigned vector)
 {
-    struct handler *h = &handlers[vector];
-    if (h->fn)
-        h->fn(h->arg);
-    else
-        spurious_count++;
-    if (vector != APIC_VECTOR_SPURIOUS)
+    irq_call(vector);
+    if (vector != APIC_VECTOR_SPURIOUS && !kvm_eoi(&percpu()->kvm))
         apic_write(APIC_EOI, 0);
 }
 
-void irq_set_handler(int vector, irq_handler fn, void *arg) { handlers[vector] = (struct handler){fn, arg}; }
-
-int irq_vector_alloc(irq_handler fn, void *arg)
+bool irq_reachable(unsigned apic_id)
 {
-    for (int v = FIRST_DEVICE_VECTOR; v <= LAST_DEVICE_VECTOR; v++) {
-        if (!handlers[v].fn) {
-            irq_set_handler(v, fn, arg);
-            return v;
-        }
-    }
-    return -ENOSPC;
+    return apic_id <= (kvm_has(KVM_FEATURE_MSI_EXT_DEST_ID) ? APIC_ID_MAX_EXTENDED : APIC_ID_MAX);
 }
 
-void irq_vector_free(int vector) { handlers[vector] = (struct handler){NULL, NULL}; }
-
-void irq_msi_message(int vector, uint64_t *address, uint32_t *data)
+static uint32_t destination(const struct irq *irq)
 {
-    /* SDM 11.11: fixed delivery, edge, to one APIC id (of the boot CPU, below 255) */
-    *address = APIC_DEFAULT | (uint64_t)percpu_table[0]->apic_id << 12;
-    *data = (uint32_t)vector;
+    return percpu_table[atomic_load_explicit(&irq->cpu, memory_order_relaxed)]->apic_id;
+}
+
+/* SDM 11.11: fixed delivery, edge, to one APIC id. */
+void irq_msi_message(const struct irq *irq, uint64_t *address, uint32_t *data)
+{
+    uint32_t id = destination(irq);
+    *address = APIC_DEFAULT | (id & 0xff) << 12 | (id >> 8) << 5;
+    *data = irq->vector;
 }
 
 static uint32_t ioapic_read(const struct ioapic *io, unsigned reg)
@@ -102,25 +99,35 @@ static struct ioapic *ioapic_of(unsigned gsi)
     return NULL;
 }
 
-int irq_gsi_route(unsigned gsi, int vector, bool level, bool active_low)
+/* The vector is the same on each CPU, so one register is all that moving takes, and no interrupt
+   meets half a change. */
+static int aim_gsi(struct irq *irq)
 {
-    struct ioapic *io = ioapic_of(gsi);
+    struct gsi_irq *g = CONTAINER_OF(irq, struct gsi_irq, irq);
+    struct ioapic *io = ioapic_of(irq->line);
     if (!io)
         return -ENODEV;
-    unsigned reg = 0x10 + 2 * (gsi - io->gsi_base);
-    ioapic_write(io, reg + 1, percpu_table[0]->apic_id << 24);
-    ioapic_write(io, reg, (uint32_t)vector | (active_low ? 1u << 13 : 0) | (level ? 1u << 15 : 0));
+    unsigned reg = IOAPIC_ENTRY(irq->line - io->gsi_base);
+    uint32_t id = destination(irq);
+    ioapic_write(io, reg + 1, (id & 0xff) << 24 | (id >> 8) << 17);
+    if (!g->aimed)
+        ioapic_write(io, reg, irq->vector | (g->active_low ? 1u << 13 : 0) | (irq->level ? 1u << 15 : 0));
+    g->aimed = true;
     return 0;
 }
 
-void irq_gsi_mask(unsigned gsi, bool masked)
+int irq_gsi_route(unsigned gsi, bool level, bool active_low, const char *device, irq_handler fn, void *arg)
 {
-    struct ioapic *io = ioapic_of(gsi);
-    if (!io)
-        return;
-    unsigned reg = 0x10 + 2 * (gsi - io->gsi_base);
-    uint32_t v = ioapic_read(io, reg) & ~(1u << 16);
-    ioapic_write(io, reg, v | (masked ? 1u << 16 : 0));
+    struct gsi_irq *g = kzalloc(sizeof(*g));
+    if (!g)
+        return -ENOMEM;
+    g->irq = (struct irq){.fn = fn, .arg = arg, .chip = "IO-APIC", .device = device, .line = gsi, .level = level,
+                          .place = IRQ_ANY_CPU, .aim = aim_gsi};
+    g->active_low = active_low;
+    int err = irq_add(&g->irq);
+    if (err)
+        kfree(g);
+    return err;
 }
 
 unsigned irq_isa_gsi(unsigned isa, bool *level, bool *active_low)
@@ -154,7 +161,8 @@ static void read_madt(const struct acpi_header *madt, uint64_t *apic_phys)
             add_ioapic(*(const uint32_t *)(p + 4), *(const uint32_t *)(p + 8));
         } else if (p[0] == 2 && p[1] >= 10 && p[3] < 16) {
             uint16_t flags = *(const uint16_t *)(p + 8);
-            overrides[p[3]] = (struct override){*(const uint32_t *)(p + 4), (flags >> 2 & 3) == 3, (flags & 3) == 3};
+            overrides[p[3]] = (struct override){*(const uint32_t *)(p + 4), (flags >> 2 & 3) == 3,
+                                                (flags & 3) == 3};
         } else if (p[0] == 5 && p[1] >= 12) {
             *apic_phys = *(const uint64_t *)(p + 4);
         }
@@ -179,6 +187,8 @@ int irq_init(void)
         if (!apic)
             return -ENOMEM;
     }
+    kvm_init();
+    irq_cpu_init_boot();
     irq_init_cpu();
     percpu()->apic_id = apic ? apic_read(APIC_ID) >> 24 : apic_read(APIC_ID);
     return 0;
@@ -186,6 +196,7 @@ int irq_init(void)
 
 void irq_init_cpu(void)
 {
+    kvm_init_cpu(percpu());
     wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | (apic ? 0x800 : 0xc00));
     apic_write(APIC_SPURIOUS, 0x100 | APIC_VECTOR_SPURIOUS);
     apic_write(APIC_LVT_LINT0, 1u << 16);
@@ -193,7 +204,8 @@ void irq_init_cpu(void)
     apic_write(APIC_TASK_PRIORITY, 0);
 }
 
-/* The x2APIC's register write orders nothing: what was stored before must be visible to the CPU that gets the interrupt (SDM 11.12.3). */
+/* The x2APIC's register write orders nothing: what was stored before must be visible to the CPU
+   that gets the interrupt (SDM 11.12.3). */
 void apic_send(unsigned apic_id, uint32_t command)
 {
     if (apic) {
@@ -203,4 +215,17 @@ void apic_send(unsigned apic_id, uint32_t command)
         __asm__ volatile("mfence; lfence" ::: "memory");
         wrmsr(0x830, (uint64_t)apic_id << 32 | command);
     }
+}
+
+void apic_send_ipis(const uint64_t *cpus, unsigned vector)
+{
+    unsigned n = 0;
+
+    for (unsigned w = 0; w < PERCPU_MAX / 64; w++)
+        n += (unsigned)__builtin_popcountll(cpus[w]);
+    if (n > 1 && kvm_send_ipis(cpus, PERCPU_MAX / 64, vector | APIC_ICR_ASSERT))
+        return;
+    for (unsigned w = 0; w < PERCPU_MAX / 64; w++)
+        for (uint64_t bits = cpus[w]; bits; bits &= bits - 1)
+            apic_send_ipi(percpu_table[w * 64 + (unsigned)__builtin_ctzll(bits)]->apic_id, vector);
 }

@@ -1,4 +1,5 @@
-/* 16550 UART, 115200 8N1, FIFO on. Output polls the line status; a port that never becomes ready is given up on, so that a broken one cannot hang us. */
+/* 16550 UART, 115200 8N1, FIFO on. Output polls the line status; a port that never becomes ready is
+   given up on, so that a broken one cannot hang us. */
 #include <arch/io.h>
 #include <arch/irq.h>
 #include <arch/serial.h>
@@ -57,15 +58,10 @@ int serial_irq_enable(void (*handler)(void *arg))
     bool level, low;
     if (!present)
         return -19; /* ENODEV */
-    int vector = irq_vector_alloc(handler, NULL);
-    if (vector < 0)
-        return vector;
     unsigned gsi = irq_isa_gsi(4, &level, &low);
-    int err = irq_gsi_route(gsi, vector, level, low);
-    if (err) {
-        irq_vector_free(vector);
+    int err = irq_gsi_route(gsi, level, low, "ttyS0", handler, NULL);
+    if (err)
         return err;
-    }
     outb(PORT + 1, 0x01); /* received data */
     return 0;
 }

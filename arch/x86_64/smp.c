@@ -1,7 +1,8 @@
-/* Start of the other CPUs. All get INIT and then a start-up IPI at once and come up in parallel (boot/ap.S); nobody waits here.
+/* Start of the other CPUs. All get INIT and then a start-up IPI at once and come up in parallel
+   (boot/ap.S); nobody waits here.
 
-   Intel SDM volume 3: 9.4.4 (the INIT-SIPI-SIPI sequence; hypervisors and CPUs of this century need no pause after INIT). ACPI 6.5, 5.2.12.2 and 5.2.12.12
-   (MADT: local APIC, local x2APIC). */
+   Intel SDM volume 3: 9.4.4 (the INIT-SIPI-SIPI sequence; hypervisors and CPUs of this century need
+   no pause after INIT). ACPI 6.5, 5.2.12.2 and 5.2.12.12 (MADT: local APIC, local x2APIC). */
 #include <arch/ap.h>
 #include <arch/apic.h>
 #include <arch/boot.h>
@@ -67,7 +68,10 @@ struct percpu *smp_percpu_new(unsigned id, unsigned apic_id)
     p->id = id;
     p->apic_id = apic_id;
     p->arch = cpu_tables_new();
-    if (!p->arch) {
+    p->irqs = irq_cpu_new();
+    if (!p->arch || !p->irqs) {
+        kfree(p->arch);
+        kfree(p->irqs);
         kfree(p);
         return NULL;
     }

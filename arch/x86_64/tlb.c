@@ -1,9 +1,17 @@
-/* TLB shootdown, without anybody spinning. Each flush has a number. The initiator flushes its own CPU, publishes range and number, interrupts the CPUs that run
-   threads, and sleeps until each has `seen` the number; the interrupt handler of each flushes, stores what it has seen and wakes the initiator.
+/* TLB shootdown, without anybody spinning. Each flush has a number. The initiator flushes its own
+   CPU, publishes range and number, interrupts the CPUs that run threads, all at once, and sleeps
+   until each has `seen` the number; the interrupt handler of each flushes, stores what it has seen
+   and wakes the initiator.
 
-   A CPU that halts says so (tlb_idle) and is left alone; before it runs anything it takes tlb_idle back and flushes all if it is behind. Store tlb_idle, then load the
-   number, against store the number, then load tlb_idle, all sequentially consistent: one of the two sees the other. Idle CPUs touch kernel memory only,
-   whose translations do not change.
+   A CPU that halts says so (tlb_idle) and is left alone; before it runs anything it takes tlb_idle
+   back and flushes all if it is behind. Store tlb_idle, then load the number, against store the
+   number, then load tlb_idle, all sequentially consistent: one of the two sees the other. Idle CPUs
+   touch kernel memory only, whose translations do not change.
+
+   A CPU that the host has taken away is left alone, too, where the host promises to flush before
+   that CPU goes on (kvm.c): it is excused from this number. It is behind then, and catches up with
+   the next one. Should it read a range that is being replaced meanwhile it flushes the wrong one
+   for a number that the host has flushed for already.
 
    One flush at a time: tlb_lock. Intel SDM volume 3, 4.10.4 and 4.10.5. */
 #include <arch/apic.h>
@@ -40,7 +48,8 @@ static void catch_up(struct percpu *p)
     if (seen == now)
         return;
     if (seen + 1 == now)
-        flush_here(atomic_load_explicit(&range_start, memory_order_relaxed), atomic_load_explicit(&range_end, memory_order_relaxed));
+        flush_here(atomic_load_explicit(&range_start, memory_order_relaxed),
+                   atomic_load_explicit(&range_end, memory_order_relaxed));
     else
         cpu_flush_all();
     atomic_store_explicit(&p->tlb_seen, now, memory_order_seq_cst);
@@ -70,18 +79,24 @@ void tlb_idle_leave(void)
     if (percpu_count == 1)
         return;
     atomic_store_explicit(&percpu()->tlb_idle, false, memory_order_seq_cst);
-    if (atomic_load_explicit(&percpu()->tlb_seen, memory_order_relaxed) == atomic_load_explicit(&generation, memory_order_seq_cst))
+    uint64_t now = atomic_load_explicit(&generation, memory_order_seq_cst);
+    if (atomic_load_explicit(&percpu()->tlb_seen, memory_order_relaxed) == now)
         return;
-    cpu_flush_all(); /* not only the last range: its number may be the only one missed, but it may have been replaced since */
-    atomic_store_explicit(&percpu()->tlb_seen, atomic_load_explicit(&generation, memory_order_relaxed), memory_order_seq_cst);
+    cpu_flush_all(); /* not only the last range: its number may be the only one missed, but it may have been replaced */
+    atomic_store_explicit(&percpu()->tlb_seen, now, memory_order_seq_cst);
     wake_initiator(); /* it may have looked in between, and wait for us without having sent an interrupt */
 }
 
-static bool must_answer(const struct percpu *p, uint64_t number)
+static bool must_answer(struct percpu *p, uint64_t number)
 {
-    return atomic_load_explicit(&p->online, memory_order_acquire) &&
-           atomic_load_explicit(&p->tlb_seen, memory_order_seq_cst) < number &&
-           !atomic_load_explicit(&p->tlb_idle, memory_order_seq_cst);
+    if (!atomic_load_explicit(&p->online, memory_order_acquire) ||
+        atomic_load_explicit(&p->tlb_seen, memory_order_seq_cst) >= number || p->tlb_excused == number ||
+        atomic_load_explicit(&p->tlb_idle, memory_order_seq_cst))
+        return false;
+    if (!kvm_flush_later(&p->kvm))
+        return true;
+    p->tlb_excused = number;
+    return false;
 }
 
 static bool all_have_seen(uint64_t number)
@@ -90,6 +105,16 @@ static bool all_have_seen(uint64_t number)
         if (must_answer(percpu_table[i], number))
             return false;
     return true;
+}
+
+static void interrupt_others(uint64_t number)
+{
+    uint64_t cpus[PERCPU_MAX / 64] = {0};
+
+    for (unsigned i = 0; i < percpu_count; i++)
+        if (must_answer(percpu_table[i], number))
+            cpus[i / 64] |= 1ull << (i % 64);
+    apic_send_ipis(cpus, APIC_VECTOR_TLB);
 }
 
 static uint64_t announce(uint64_t start, uint64_t end)
@@ -102,9 +127,7 @@ static uint64_t announce(uint64_t start, uint64_t end)
     uint64_t number = atomic_fetch_add_explicit(&generation, 1, memory_order_seq_cst) + 1;
     flush_here(start, end);
     atomic_store_explicit(&p->tlb_seen, number, memory_order_seq_cst);
-    for (unsigned i = 0; i < percpu_count; i++)
-        if (must_answer(percpu_table[i], number))
-            apic_send_ipi(percpu_table[i]->apic_id, APIC_VECTOR_TLB);
+    interrupt_others(number);
     irq_restore(flags);
     return number;
 }

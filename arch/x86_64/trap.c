@@ -5,6 +5,7 @@
    the machine. A fault at an address of the kernel's half from kernel code is our own error: panic. */
 #include <arch/cpu.h>
 #include <arch/irq.h>
+#include <arch/kvm.h>
 #include <arch/paging.h>
 #include <arch/trap.h>
 #include <arch/trap_internal.h>
@@ -86,7 +87,7 @@ void exception_dispatch(struct trap_frame *f)
     bool sleepable = may_sleep(f);
     struct thread *t = thread_current();
 
-    if (f->vector == VECTOR_NMI && watchdog_nmi(f))
+    if ((f->vector == VECTOR_NMI && watchdog_nmi(f)) || unlikely(kvm_skip_hypercall(f)))
         return;
     if (f->vector == VECTOR_PAGE_FAULT)
         __asm__ volatile("movq %%cr2, %0" : "=r"(address));

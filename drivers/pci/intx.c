@@ -1,7 +1,9 @@
-/* The interrupt pin, for devices without MSI-X. Its routing would take the interpretation of AML; instead the legacy line is used, to which
-   the firmware connected the pin and which it noted in the header (PCI 3.0, 6.2.4). Lines are level triggered and shared: a line has one
-   vector, and its handler calls all functions on it, each of which asks its own device. A function's entry is complete before it is published
-   (release), so the handler may run while another is added. Entries are never removed. */
+/* The interrupt pin, for devices without MSI-X. Its routing would take the interpretation of AML;
+   instead the legacy line is used, to which the firmware connected the pin and which it noted in
+   the header (PCI 3.0, 6.2.4). Lines are level triggered and shared: a line has one vector, and its
+   handler calls all functions on it, each of which asks its own device. A function's entry is
+   complete before it is published (release), so the handler may run while another is added. Entries
+   are never removed. */
 #include "config.h"
 #include <asm/errno.h>
 #include <mm/kmem.h>
@@ -27,8 +29,9 @@ static void line_event(void *arg)
         p->fn(p->arg);
 }
 
-/* A new line whose first entry is pin. PCI lines are level triggered; the MADT may know a polarity, the usual one is low. */
-static int line_open(unsigned isa, struct pin *pin)
+/* A new line whose first entry is pin; named after its device. PCI lines are level triggered; the
+   MADT may know a polarity, the usual one is low. */
+static int line_open(unsigned isa, const char *device, struct pin *pin)
 {
     bool level, active_low;
     unsigned gsi = irq_isa_gsi(isa, &level, &active_low);
@@ -37,21 +40,14 @@ static int line_open(unsigned isa, struct pin *pin)
         return -ENOMEM;
     line->gsi = gsi;
     atomic_store_explicit(&line->pins, pin, memory_order_release);
-    int vector = irq_vector_alloc(line_event, line);
-    int err = vector;
-    if (vector < 0)
-        goto free_line;
-    err = irq_gsi_route(gsi, vector, true, level ? active_low : true);
-    if (err != 0)
-        goto free_vector;
+    int err = irq_gsi_route(gsi, true, level ? active_low : true, device, line_event, line);
+    if (err != 0) {
+        kfree(line);
+        return err;
+    }
     line->next = lines;
     lines = line;
     return 0;
-free_vector:
-    irq_vector_free(vector);
-free_line:
-    kfree(line);
-    return err;
 }
 
 static struct line *line_find(unsigned isa)
@@ -81,7 +77,7 @@ int pci_intx_route(struct pci_device *pci, irq_handler fn, void *arg)
         atomic_store_explicit(&line->pins, pin, memory_order_release);
         return 0;
     }
-    int err = line_open(isa, pin);
+    int err = line_open(isa, pci->dev.name, pin);
     if (err != 0)
         kfree(pin);
     return err;

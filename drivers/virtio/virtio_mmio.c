@@ -1,6 +1,7 @@
-/* Virtio over memory-mapped registers (virtio 1.2, 4.2), version 2. Devices come from the ACPI tables (QEMU's microvm) or from the command
-   line (QEMU without ACPI, Firecracker). A machine declares slots whether or not they hold a device, and each register access leaves the guest, so an
-   empty slot costs two reads: magic, device id. A place named twice is probed once. */
+/* Virtio over memory-mapped registers (virtio 1.2, 4.2), version 2. Devices come from the ACPI
+   tables (QEMU's microvm) or from the command line (QEMU without ACPI, Firecracker). A machine
+   declares slots whether or not they hold a device, and each register access leaves the guest, so
+   an empty slot costs two reads: magic, device id. A place named twice is probed once. */
 #include <arch/io.h>
 #include <arch/irq.h>
 #include <asm/errno.h>
@@ -120,14 +121,9 @@ static void interrupt(void *arg)
 static int irq_setup(struct virtio_device *vdev, unsigned groups)
 {
     const struct acpi_mmio_device *place = &of(vdev)->place;
-    int vector = irq_vector_alloc(interrupt, vdev);
-    if (vector < 0)
-        return vector;
-    int err = irq_gsi_route(place->gsi, vector, place->level, place->active_low);
-    if (err != 0) {
+    int err = irq_gsi_route(place->gsi, place->level, place->active_low, vdev->dev.name, interrupt, vdev);
+    if (err != 0)
         log_warn("virtio %s: interrupt %u cannot be routed: error %d", vdev->dev.name, place->gsi, -err);
-        irq_vector_free(vector);
-    }
     return err;
 }
 

@@ -1,6 +1,8 @@
-/* Virtio over PCI (virtio 1.2, 4.1), modern interface; transitional devices have it too. The device's vendor capabilities say where in its
-   BARs the structures lie; only those parts are mapped. Interrupts: MSI-X with entry 0 for configuration changes and one for each group of
-   queues (the last one is shared when the table is short), else the interrupt pin with the ISR register. */
+/* Virtio over PCI (virtio 1.2, 4.1), modern interface; transitional devices have it too. The
+   device's vendor capabilities say where in its BARs the structures lie; only those parts are
+   mapped. Interrupts: MSI-X with entry 0 for configuration changes and one for each group of queues
+   (the last one is shared when the table is short), else the interrupt pin with the ISR
+   register. */
 #include <arch/io.h>
 #include <asm/errno.h>
 #include <drivers/pci.h>
@@ -168,12 +170,12 @@ static int msix_setup(struct virtio_pci *vp, unsigned groups)
     if (entries < 2)
         return -ENODEV;
     unsigned vectors = (unsigned)entries - 1;
-    int err = pci_msix_route(vp->pci, 0, config_interrupt, &vp->vdev);
+    int err = pci_msix_route(vp->pci, 0, 0, config_interrupt, &vp->vdev);
     for (unsigned i = 0; err == 0 && i < vectors; i++) {
         vp->groups[i] = (struct irq_group){&vp->vdev, i};
         bool alone = vectors == groups;
-        err = pci_msix_route(vp->pci, 1 + i, alone ? queue_interrupt : shared_interrupt,
-                             alone ? (void *)&vp->groups[i] : &vp->vdev);
+        err = pci_msix_route(vp->pci, 1 + i, vectors > 1 ? (int)i : IRQ_ANY_CPU,
+                             alone ? queue_interrupt : shared_interrupt, alone ? (void *)&vp->groups[i] : &vp->vdev);
     }
     if (err != 0)
         return err;
@@ -209,7 +211,8 @@ static const struct virtio_transport transport = {
     .irq_setup = irq_setup,
 };
 
-/* 4.1.4: bytes are cfg_type at 3, bar at 4, offset at 8, length at 12. The first capability of a type is the one to use. */
+/* 4.1.4: bytes are cfg_type at 3, bar at 4, offset at 8, length at 12. The first capability of a
+   type is the one to use. */
 static void capabilities_read(struct virtio_pci *vp)
 {
     unsigned at = 0;

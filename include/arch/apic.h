@@ -17,11 +17,13 @@
 #define APIC_TIMER_CURRENT 0x390
 #define APIC_TIMER_DIVIDE 0x3e0
 
-#define APIC_VECTOR_TIMER 0xef
+#define IRQ_FIRST_DEVICE 48 /* 32..47: where the 8259s would deliver spurious interrupts */
+#define APIC_VECTOR_TIMER 0xef /* the first fixed one */
 #define APIC_VECTOR_WAKE 0xf0
 #define APIC_VECTOR_TLB 0xf1
 #define APIC_VECTOR_SPURIOUS 0xff
 
+#define APIC_ICR_ASSERT 0x4000u  /* fixed delivery, level asserted */
 #define APIC_ICR_INIT 0x4500u    /* delivery mode INIT, level asserted */
 #define APIC_ICR_NMI 0x4400u
 #define APIC_ICR_STARTUP 0x4600u
@@ -32,13 +34,24 @@ void apic_write(unsigned reg, uint32_t v);
 uint32_t apic_read(unsigned reg);
 /* Sends an interrupt command, which is delivered without anybody waiting for it; interrupts off. */
 void apic_send(unsigned apic_id, uint32_t command);
-static inline void apic_send_ipi(unsigned apic_id, unsigned vector) { apic_send(apic_id, vector | 1u << 14); }
-void irq_set_handler(int vector, irq_handler fn, void *arg);
+static inline void apic_send_ipi(unsigned apic_id, unsigned vector) { apic_send(apic_id, vector | APIC_ICR_ASSERT); }
+/* The same to all CPUs of a set, a bit each by CPU number (PERCPU_MAX of them); interrupts off. */
+void apic_send_ipis(const uint64_t *cpus, unsigned vector);
 
-/* Clocks and the deadline timer: finds out the TSC's rate and wall time; fn runs in interrupt context when a deadline has passed. */
+/* vector.c. A fixed vector, the same on all CPUs; before it is used first. */
+void irq_set_handler(unsigned vector, irq_handler fn, void *arg);
+/* The boot CPU's vectors, and another CPU's (NULL: no memory). */
+void irq_cpu_init_boot(void);
+struct irq_cpu *irq_cpu_new(void);
+/* Whether a device can reach a CPU of this APIC id; irq.c. */
+bool irq_reachable(unsigned apic_id);
+
+/* Clocks and the deadline timer: finds out the TSC's rate and wall time; fn runs in interrupt
+   context when a deadline has passed. */
 void clock_init(void (*fn)(void *arg));
 void clock_init_cpu(void); /* another CPU's timer */
-/* The next timer interrupt of this CPU, at deadline_ns (monotonic) or a little later; UINT64_MAX: none. Interrupts off. */
+/* The next timer interrupt of this CPU, at deadline_ns (monotonic) or a little later; UINT64_MAX:
+   none. Interrupts off. */
 void clock_arm(uint64_t deadline_ns);
 
 #endif

@@ -1,7 +1,9 @@
-/* The block of each CPU, at GS. The first fields are known to assembly and to the compiler (offset 40: stack canary). */
+/* The block of each CPU, at GS. The first fields are known to assembly and to the compiler (offset
+   40: stack canary). */
 #ifndef ARCH_PERCPU_H
 #define ARCH_PERCPU_H
 
+#include <arch/kvm.h>
 #include <kernel/compiler.h>
 
 struct thread;
@@ -30,10 +32,13 @@ struct percpu {
     _Atomic bool tlb_idle;     /* halted: flushes are made up for later */
     _Atomic uint64_t interrupts; /* taken; this CPU writes, anyone reads */
     _Atomic bool online;       /* it runs threads; set once, by itself */
+    uint64_t tlb_excused;      /* the last TLB generation that the host has promised to flush for; tlb.c's lock */
+    struct irq_cpu *irqs;      /* vector.c */
+    struct kvm_shared kvm;
 };
 
-/* All CPUs that the machine has, in order of their ids, the boot CPU first; complete before the second one starts, never changed after. One that did
-   not start is there, but never online. */
+/* All CPUs that the machine has, in order of their ids, the boot CPU first; complete before the
+   second one starts, never changed after. One that did not start is there, but never online. */
 extern struct percpu *percpu_table[PERCPU_MAX];
 extern unsigned percpu_count;
 

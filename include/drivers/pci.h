@@ -1,5 +1,6 @@
-/* PCI functions. The bus is walked once at INIT_DRIVER; each function is offered to the drivers with bus "pci". Configuration
-   accesses leave the guest (about 2 us each under KVM), so nothing is read that nobody asked for. Used at probe time, by one thread. */
+/* PCI functions. The bus is walked once at INIT_DRIVER; each function is offered to the drivers
+   with bus "pci". Configuration accesses leave the guest (about 2 us each under KVM), so nothing is
+   read that nobody asked for. Used at probe time, by one thread. */
 #ifndef DRIVERS_PCI_H
 #define DRIVERS_PCI_H
 
@@ -29,7 +30,8 @@ uint32_t pci_read32(const struct pci_device *pci, unsigned offset);
 void pci_write32(const struct pci_device *pci, unsigned offset, uint32_t value);
 void pci_write16(const struct pci_device *pci, unsigned offset, uint16_t value);
 
-/* Offset of the next capability with this id after the one at `after` (0: the first); 0 when there is none. */
+/* Offset of the next capability with this id after the one at `after` (0: the first); 0 when there
+   is none. */
 unsigned pci_capability(const struct pci_device *pci, uint8_t id, unsigned after);
 
 /* Address of memory BAR n, assigned from the host bridge's window if the firmware left it empty.
@@ -41,11 +43,14 @@ volatile void *pci_bar_map(struct pci_device *pci, unsigned n, uint32_t offset, 
 void pci_enable(struct pci_device *pci);
 void pci_disable(struct pci_device *pci);
 
-/* Turns MSI-X on with at most `wanted` entries, all masked: how many there are (>= 1), or -ENODEV. */
+/* Turns MSI-X on with at most `wanted` entries, all masked: how many there are (>= 1), or
+   -ENODEV. */
 int pci_msix_enable(struct pci_device *pci, unsigned wanted);
-/* Entry raises a fresh vector which calls fn(arg). 0, -ENOSPC when vectors are out. */
-int pci_msix_route(struct pci_device *pci, unsigned entry, irq_handler fn, void *arg) WARN_UNUSED;
-/* The function's interrupt pin calls fn(arg); the line may be shared, so fn asks its device. 0, -ENODEV, -ENOSPC, -ENOMEM. */
+/* Entry calls fn(arg), on the CPU at that place (struct irq). 0, -ENOSPC (no such entry, or vectors
+   are out), -ENOMEM. */
+int pci_msix_route(struct pci_device *pci, unsigned entry, int place, irq_handler fn, void *arg) WARN_UNUSED;
+/* The function's interrupt pin calls fn(arg); the line may be shared, so fn asks its device. 0,
+   -ENODEV, -ENOSPC, -ENOMEM. */
 int pci_intx_route(struct pci_device *pci, irq_handler fn, void *arg) WARN_UNUSED;
 
 #endif

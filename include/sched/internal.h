@@ -2,6 +2,7 @@
 #ifndef SCHED_INTERNAL_H
 #define SCHED_INTERNAL_H
 
+#include <kernel/clock.h>
 #include <kernel/futex.h>
 #include <linux/sched.h>
 #include <linux/signal.h>
@@ -12,6 +13,8 @@
 #include <sys/tree.h>
 
 #define KERNEL_STACK_SIZE 16384u
+#define SLICE_NS (4 * NS_PER_MS)      /* of those that share by virtual run time */
+#define RR_SLICE_NS (100 * NS_PER_MS) /* SCHED_RR */
 
 enum thread_state { THREAD_NEW, THREAD_RUNNABLE, THREAD_WAITING, THREAD_DEAD };
 

@@ -6,8 +6,6 @@
 #include <sched/internal.h>
 #include <stdatomic.h>
 
-#define SLICE_NS (4 * NS_PER_MS)
-#define RR_SLICE_NS (100 * NS_PER_MS)
 #define RT_PRIORITIES 100u /* 1..99 are used */
 
 enum cpu_activity {
@@ -39,6 +37,7 @@ struct runq {
     uint64_t rt_present[2]; /* a bit for each list that is not empty */
     unsigned queued;        /* threads in the tree and the lists */
     struct thread *idle;
+    struct thread *taken;   /* off `incoming`, oldest first, each with its token: to be put on the queue */
     uint64_t loaded_fs;
     uint64_t slice_end_ns;
     uint64_t balance_ns; /* when to compare with other CPUs next */

@@ -1,4 +1,5 @@
-/* What the files of the futex share: the hash table, the waiters, sleeping and waking. futex_queue.c says how they fit together. */
+/* What the files of the futex share: the hash table, the waiters, sleeping and waking.
+   futex_queue.c says how they fit together. */
 #ifndef FUTEX_INTERNAL_H
 #define FUTEX_INTERNAL_H
 
@@ -11,7 +12,8 @@
 
 struct futex_pi;
 
-/* On the stack of the thread that waits. "The bucket's mutex": of the bucket that it is in; requeue holds both. */
+/* On the stack of the thread that waits. "The bucket's mutex": of the bucket that it is in; requeue
+   holds both. */
 struct futex_waiter {
     TAILQ_ENTRY(futex_waiter) link;      /* bucket's mutex; once taken off, whoever took it off */
     struct thread *thread;
@@ -26,6 +28,20 @@ struct futex_waiter {
     TAILQ_ENTRY(futex_waiter) pi_link;   /* pi_lock */
 };
 TAILQ_HEAD(futex_waiters, futex_waiter);
+
+/* Puts w into a list after all of at least its priority; a waiter has a link and a priority for
+   each list it may be in. */
+#define FUTEX_INSERT(list, w, link, priority)                                                      \
+    do {                                                                                           \
+        struct futex_waiter *other_;                                                               \
+        TAILQ_FOREACH_REVERSE(other_, list, futex_waiters, link)                                   \
+            if (other_->priority >= (w)->priority)                                                 \
+                break;                                                                             \
+        if (other_)                                                                                \
+            TAILQ_INSERT_AFTER(list, other_, w, link);                                             \
+        else                                                                                       \
+            TAILQ_INSERT_HEAD(list, w, link);                                                      \
+    } while (0)
 
 struct futex_bucket {
     struct mutex lock;
@@ -60,7 +76,8 @@ struct futex_waiter *futex_first(struct futex_bucket *b, const int *address);
 void futex_enqueue(struct futex_bucket *b, struct futex_waiter *w);
 /* With the mutexes of both, which may be the same: w goes from a to b and waits at address. */
 void futex_move(struct futex_bucket *a, struct futex_bucket *b, struct futex_waiter *w, int *address);
-/* With the bucket's mutex held: takes w off, to be woken by futex_wake_taken when the mutex is free. */
+/* With the bucket's mutex held: takes w off, to be woken by futex_wake_taken when the mutex is
+   free. */
 void futex_take(struct futex_bucket *b, struct futex_waiter *w, struct futex_waiters *taken);
 void futex_wake_taken(struct futex_waiters *taken);
 
@@ -73,7 +90,8 @@ static inline bool futex_is_deserted(struct futex_bucket *b)
 
 /* Queues w at its address if the word is as expected: 0, else -EAGAIN. */
 long futex_wait_setup(struct futex_waiter *w, int expected);
-/* Sleeps until woken and returns 0, or -EINTR, or -ETIMEDOUT at the deadline (TIME_NEVER: none) of the clock; then futex_leave. */
+/* Sleeps until woken and returns 0, or -EINTR, or -ETIMEDOUT at the deadline (TIME_NEVER: none) of
+   the clock; then futex_leave. */
 long futex_sleep(struct futex_waiter *w, uint64_t deadline, bool realtime);
 /* Ends a wait that was not woken. False: it was, after all. */
 bool futex_leave(struct futex_waiter *w);
@@ -86,9 +104,11 @@ long futex_wait_requeue_pi(int *address, int expected, uint64_t deadline, bool r
 long futex_cmp_requeue_pi(int *from, int *to, int wake, int move, int expected);
 /* With the bucket's mutex held: w gives up waiting for a PI futex. */
 void futex_pi_leave(struct futex_waiter *w);
-/* With the bucket's mutex held: the caller ends; if others wait for this PI futex of its, it becomes the first one's. */
+/* With the bucket's mutex held: the caller ends; if others wait for this PI futex of its, it
+   becomes the first one's. */
 bool futex_pi_died(struct futex_bucket *b, int *address, struct futex_waiters *taken);
-/* The caller ends: all its PI futexes that others wait for are passed on, and none comes any more. */
+/* The caller ends: all its PI futexes that others wait for are passed on, and none comes any
+   more. */
 void futex_pi_exit(void);
 
 /* futex_robust.c: marks the futexes of the caller's list as owned by the dead. */

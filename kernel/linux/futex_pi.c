@@ -1,18 +1,22 @@
-/* PI futexes: locks whose owner inherits the priority of who waits for it. The word holds the owner's thread id, FUTEX_WAITERS if an
-   unlock must come here, and FUTEX_OWNER_DIED; a program takes and releases a lock that nobody waits for by itself. linux/futex.h; futex(2).
+/* PI futexes: locks whose owner inherits the priority of who waits for it. The word holds the
+   owner's thread id, FUTEX_WAITERS if an unlock must come here, and FUTEX_OWNER_DIED; a program
+   takes and releases a lock that nobody waits for by itself. linux/futex.h; futex(2).
 
-   A struct futex_pi is what the kernel knows of a PI futex. It exists while there are waiters, and belongs to the list of the
-   thread that owns the futex. Its waiters are in order of priority, first come first served among equals. The futex is handed over:
-   whoever unlocks it makes the first waiter the owner, in the word as well, before it wakes it. So with the bucket's mutex held, a futex
-   that has waiters has an owner, too.
+   A struct futex_pi is what the kernel knows of a PI futex. It exists while there are waiters, and
+   belongs to the list of the thread that owns the futex. Its waiters are in order of priority,
+   first come first served among equals. The futex is handed over: whoever unlocks it makes the
+   first waiter the owner, in the word as well, before it wakes it. So with the bucket's mutex held,
+   a futex that has waiters has an owner, too.
 
-   Threads that wait for futexes whose owners wait for futexes make chains. Priority is inherited along them, and a wait that
-   would close a ring is EDEADLK. pi_lock protects all of that: who owns, who waits for what, in which order. One lock makes walking a
-   chain simple; it is taken only where somebody has to wait for a PI futex, or did, and never while sleeping. It comes after the buckets'
-   mutexes and before threads_lock.
+   Threads that wait for futexes whose owners wait for futexes make chains. Priority is inherited
+   along them, and a wait that would close a ring is EDEADLK. pi_lock protects all of that: who
+   owns, who waits for what, in which order. One lock makes walking a chain simple; it is taken only
+   where somebody has to wait for a PI futex, or did, and never while sleeping. It comes after the
+   buckets' mutexes and before threads_lock.
 
-   A thread that ends passes on what it owns. That nothing is attached to it afterwards takes no lock in the common case: the thread sets
-   ended and then looks at attached; who attaches (with threads_lock held, so that the thread is not gone) sets attached and then looks at ended. All
+   A thread that ends passes on what it owns. That nothing is attached to it afterwards takes no
+   lock in the common case: the thread sets ended and then looks at attached; who attaches (with
+   threads_lock held, so that the thread is not gone) sets attached and then looks at ended. All
    four are sequentially consistent, so one of the two sees the other. */
 #include "futex_internal.h"
 #include <asm/errno.h>
@@ -37,18 +41,13 @@ static unsigned id(const struct thread *t) { return (unsigned)thread_id(t); }
 
 static void insert_by_priority(struct futex_pi *pi, struct futex_waiter *w)
 {
-    struct futex_waiter *other;
-    TAILQ_FOREACH_REVERSE(other, &pi->waiters, futex_waiters, pi_link)
-        if (other->pi_priority >= w->pi_priority) {
-            TAILQ_INSERT_AFTER(&pi->waiters, other, w, pi_link);
-            return;
-        }
-    TAILQ_INSERT_HEAD(&pi->waiters, w, pi_link);
+    FUTEX_INSERT(&pi->waiters, w, pi_link, pi_priority);
 }
 
 static int effective_priority(struct thread *t) { return MAX(thread_priority(t), thread_futex(t)->inherited); }
 
-/* What t inherits, and what the owners that it waits for inherit from it, and so on. There are no rings, so this ends. */
+/* What t inherits, and what the owners that it waits for inherit from it, and so on. There are no
+   rings, so this ends. */
 static void inherit(struct thread *t)
 {
     for (;;) {
@@ -85,8 +84,8 @@ void futex_priority_changed(int tid)
 
 /* ---- owners and waiters; pi_lock and the bucket's mutex held ---- */
 
-/* Makes *spare into the *pi of the futex that thread tid owns. Without spare it looks whether there is such an owner, and then
-   answers -EAGAIN. */
+/* Makes *spare into the *pi of the futex that thread tid owns. Without spare it looks whether there
+   is such an owner, and then answers -EAGAIN. */
 static long attach(struct futex_bucket *b, int *address, unsigned tid, struct futex_pi **pi, struct futex_pi **spare)
 {
     long result = spare ? 0 : -EAGAIN;
@@ -116,8 +115,8 @@ static void detach(struct futex_pi *pi)
     kfree(pi);
 }
 
-/* The futex for thread t: 1 when it is t's now, 0 when *pi is what it has to wait in, or an error. What is not there yet is made of
-   *spare; without spare the answer is -EAGAIN instead of 0. */
+/* The futex for thread t: 1 when it is t's now, 0 when *pi is what it has to wait in, or an error.
+   What is not there yet is made of *spare; without spare the answer is -EAGAIN instead of 0. */
 static long acquire(struct futex_bucket *b, int *address, struct thread *t, struct futex_pi **pi, struct futex_pi **spare)
 {
     struct futex_waiter *first = futex_first(b, address);
@@ -312,7 +311,8 @@ long futex_wait_requeue_pi(int *address, int expected, uint64_t deadline, bool r
     return result == -EINTR && w.address == target ? -EAGAIN : result;
 }
 
-/* With the mutexes of both buckets and pi_lock held: the first waiter gets the PI futex if it is free; the others are moved there. */
+/* With the mutexes of both buckets and pi_lock held: the first waiter gets the PI futex if it is
+   free; the others are moved there. */
 static long move_waiters(int *from, int *to, long limit, struct futex_pi **spare, struct futex_waiters *taken)
 {
     struct futex_bucket *a = futex_bucket(from), *b = futex_bucket(to);

@@ -1,18 +1,23 @@
 /* The waiters of futexes: a hash table by address, a mutex for each bucket.
 
-   The comparison with the expected value happens under the bucket's mutex, so a waker that changed the word and then takes the mutex
-   cannot be missed. But a waker takes it only where somebody waits: it looks at the bucket's count of waiters first. No wake-up is
-   lost to that. The waiter adds one to count (W1), then compares the word (W2). The waker changes the word (K1), has a fence (X), then
-   loads count (K2). W1, W2 and X are sequentially consistent, so they have one order. If W1 comes before X, then K2, which is after X,
-   sees W1 or what came after it, and count is not 0 while the waiter is in the bucket: the waker takes the mutex. If X comes before
-   W1, it comes before W2, which then sees K1 or what came after it: the waiter does not sleep for the old value. Where count is
-   taken down needs no order: a waker that reads too much takes the mutex for nothing.
+   The comparison with the expected value happens under the bucket's mutex, so a waker that changed
+   the word and then takes the mutex cannot be missed. But a waker takes it only where somebody
+   waits: it looks at the bucket's count of waiters first. No wake-up is lost to that. The waiter
+   adds one to count (W1), then compares the word (W2). The waker changes the word (K1), has a fence
+   (X), then loads count (K2). W1, W2 and X are sequentially consistent, so they have one order. If
+   W1 comes before X, then K2, which is after X, sees W1 or what came after it, and count is not 0
+   while the waiter is in the bucket: the waker takes the mutex. If X comes before W1, it comes
+   before W2, which then sees K1 or what came after it: the waiter does not sleep for the old value.
+   Where count is taken down needs no order: a waker that reads too much takes the mutex for
+   nothing.
 
-   A waker takes waiters off under the mutex and wakes them when it is free again, so that none of them runs into it. The record of a
-   waiter is on its stack: one that gives up finds its bucket NULL if it was taken off, and then sleeps until the waker
-   has touched the record for the last time. Thread structures are never returned to the heap, so thread_wake may come late.
+   A waker takes waiters off under the mutex and wakes them when it is free again, so that none of
+   them runs into it. The record of a waiter is on its stack: one that gives up finds its bucket
+   NULL if it was taken off, and then sleeps until the waker has touched the record for the last
+   time. Thread structures are never returned to the heap, so thread_wake may come late.
 
-   Two buckets are locked in the order of their addresses. Then come pi_lock (futex_pi.c) and threads_lock. */
+   Two buckets are locked in the order of their addresses. Then come pi_lock (futex_pi.c) and
+   threads_lock. */
 #include "futex_internal.h"
 #include <asm/errno.h>
 #include <kernel/clock.h>
@@ -53,13 +58,7 @@ static void uncount(struct futex_bucket *b)
 
 static void insert(struct futex_bucket *b, struct futex_waiter *w)
 {
-    struct futex_waiter *other;
-    TAILQ_FOREACH_REVERSE(other, &b->waiters, futex_waiters, link)
-        if (other->priority >= w->priority) {
-            TAILQ_INSERT_AFTER(&b->waiters, other, w, link);
-            return;
-        }
-    TAILQ_INSERT_HEAD(&b->waiters, w, link);
+    FUTEX_INSERT(&b->waiters, w, link, priority);
 }
 
 void futex_enqueue(struct futex_bucket *b, struct futex_waiter *w)
@@ -113,7 +112,8 @@ void futex_wake_taken(struct futex_waiters *taken)
 
 long futex_wait_setup(struct futex_waiter *w, int expected)
 {
-    /* Before the mutex, too: a word that changed already costs nothing, and a page that is not there is fetched here. */
+    /* Before the mutex, too: a word that changed already costs nothing, and a page that is not
+       there is fetched here. */
     if (futex_load(w->address) != (unsigned)expected)
         return -EAGAIN;
     struct futex_bucket *b = futex_bucket(w->address);

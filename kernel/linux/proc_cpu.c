@@ -1,11 +1,14 @@
 /* What /proc and /sys tell about the CPUs: cpuinfo, stat, uptime, loadavg, and a folder for each.
 
-   Nothing here is sampled by a tick. A CPU's idle time is its idle thread's CPU time, and all else since it came online is busy, whoever it was: threads that have
-   ended count, too. All of it is "user": kernel and program are one, and there is no border at which to tell them apart.
+   Nothing here is sampled by a tick. A CPU's idle time is its idle thread's CPU time, and all else
+   since it came online is busy, whoever it was: threads that have ended count, too. All of it is
+   "user": kernel and program are one, and there is no border at which to tell them apart; but what
+   the host took for itself ("steal", where it says so) is not.
 
-   Load averages decay on reading, in steps of 5 seconds as Linux does it. Since the last reading the load is taken as constant: the CPUs' busy time since then divided by
-   the time, which is exact, and the threads that wait for a CPU now. Who reads every few seconds gets what Linux shows; who reads once after an hour gets
-   that hour's busy CPUs. */
+   Load averages decay on reading, in steps of 5 seconds as Linux does it. Since the last reading
+   the load is taken as constant: the CPUs' busy time since then divided by the time, which is
+   exact, and the threads that wait for a CPU now. Who reads every few seconds gets what Linux
+   shows; who reads once after an hour gets that hour's busy CPUs. */
 #include <arch/cpu.h>
 #include <fs/synthfs.h>
 #include <kernel/clock.h>
@@ -26,7 +29,8 @@ static unsigned cpus_online(void)
     return n;
 }
 
-/* Features by the names that Linux gives them; "" where it has none. CPUID leaf 1, EDX and ECX, and leaf 7, EBX. */
+/* Features by the names that Linux gives them; "" where it has none. CPUID leaf 1, EDX and ECX, and
+   leaf 7, EBX. */
 static const char *const features[3][32] = {
     {"fpu", "vme", "de", "pse", "tsc", "msr", "pae", "mce", "cx8", "apic", "", "sep", "mtrr", "pge", "mca", "cmov", "pat", "pse36", "pn", "clflush",
      "", "dts", "acpi", "mmx", "fxsr", "sse", "sse2", "ss", "ht", "tm", "", "pbe"},
@@ -73,6 +77,7 @@ static void show_cpuinfo(struct textbuf *t)
 
 struct cpu_times {
     uint64_t busy, idle; /* ns */
+    uint64_t stolen;     /* of the busy time */
 };
 
 static void add_times(struct cpu_times *sum, unsigned cpu)
@@ -81,7 +86,9 @@ static void add_times(struct cpu_times *sum, unsigned cpu)
     uint64_t idle = thread_cpu_time_ns(q->idle); /* before the clock is read: it cannot be more than what has passed */
     uint64_t up = clock_monotonic_ns() - atomic_load_explicit(&q->online_ns, memory_order_relaxed);
     sum->idle += MIN(idle, up);
-    sum->busy += up - MIN(idle, up);
+    uint64_t busy = up - MIN(idle, up);
+    sum->busy += busy;
+    sum->stolen += MIN(atomic_load_explicit(&percpu_table[cpu]->kvm.steal_ns, memory_order_relaxed), busy);
 }
 
 static struct cpu_times all_times(void)
@@ -95,8 +102,8 @@ static struct cpu_times all_times(void)
 
 static void show_times(struct textbuf *t, const struct cpu_times *times)
 {
-    textbuf_printf(t, " %llu 0 0 %llu 0 0 0 0 0 0\n", (unsigned long long)(times->busy / TICK_NS),
-                   (unsigned long long)(times->idle / TICK_NS));
+    textbuf_printf(t, " %llu 0 0 %llu 0 0 0 %llu 0 0\n", (unsigned long long)((times->busy - times->stolen) / TICK_NS),
+                   (unsigned long long)(times->idle / TICK_NS), (unsigned long long)(times->stolen / TICK_NS));
 }
 
 struct cpu_counts {

@@ -1,4 +1,5 @@
-/* Policies, priorities, nice values and affinity of threads. sched(7). There are no privileges to check: a program is alone on its machine. */
+/* Policies, priorities, nice values and affinity of threads. sched(7). There are no privileges to
+   check: a program is alone on its machine. */
 #include <arch/percpu.h>
 #include <asm/errno.h>
 #include <kernel/futex.h>
@@ -13,8 +14,6 @@
 #include <stdatomic.h>
 
 #define RT_MAX 99
-#define RR_INTERVAL_NS 100000000u
-#define SLICE_NS 4000000u
 
 /* The application's thread tid, 0: the caller; with threads_lock, which keeps it from ending. */
 static struct thread *find_locked(int tid)
@@ -161,7 +160,7 @@ long sys_sched_rr_get_interval(int tid, struct timespec64 *interval)
     if (err)
         return err;
     interval->sec = 0;
-    interval->nsec = s.policy == SCHED_RR ? RR_INTERVAL_NS : s.policy == SCHED_FIFO ? 0 : SLICE_NS;
+    interval->nsec = s.policy == SCHED_RR ? RR_SLICE_NS : s.policy == SCHED_FIFO ? 0 : SLICE_NS;
     return 0;
 }
 
@@ -172,7 +171,8 @@ long sys_sched_yield(void)
     return 0;
 }
 
-/* As on Linux, a thread's id is as good as a process's; the process, its group and its user are all threads. */
+/* As on Linux, a thread's id is as good as a process's; the process, its group and its user are all
+   threads. */
 static int each(int which, int who, void (*fn)(struct thread *t, void *arg), void *arg)
 {
     struct thread *t;

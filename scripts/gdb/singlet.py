@@ -12,6 +12,9 @@ SLEEP_FUNCTIONS = {"switch_stack", "switch_away", "thread_wait", "thread_wait_un
                    "thread_preempt", "preempt_enable_switch", "thread_exit"}
 
 
+CPU_HALTED = 2  # enum cpu_activity
+
+
 def static(name, path):
     """A variable by its name and the end of its file's path: other files may have statics of that name."""
     for symbol in gdb.lookup_static_symbols(name):
@@ -150,18 +153,18 @@ class Runq(gdb.Command):
     def invoke(self, argument, from_tty):
         for cpu in cpus():
             current, queue = cpu["current"].dereference(), cpu["runq"].dereference()
-            fields = {f.name for f in queue.type.fields()}
-            halted = " halted" if "sleeping" in fields and int(plain(queue["sleeping"])) else ""
+            halted = " halted" if int(plain(queue["activity"])) == CPU_HALTED else ""
             print(f"CPU {int(cpu['id'])}: runs {title(current)}{halted}")
-            if "tree" not in fields or "incoming" not in fields:
-                print("  this kernel's run queue is none that this script knows: " + ", ".join(sorted(fields)))
-                continue
-            for t in tree(queue["tree"]["rbh_root"], "run_link"):
-                print(f"  {title(t)}: virtual run time {int(t['vruntime_ns'])} ns, {int(t['vruntime_ns']) - int(queue['min_vruntime_ns']):+d}")
-            pushed = plain(queue["incoming"])
-            while pushed:
-                print(f"  {title(pushed.dereference())}: woken from elsewhere")
-                pushed = plain(pushed["wake_next"])
+            for priority in range(99, 0, -1):
+                for t in tailq(queue["rt"][priority], "rt_link"):
+                    print(f"  {title(t)}: priority {priority}")
+            for t in tree(queue["fair"]["rbh_root"], "run_link"):
+                ran, least = int(t["vruntime_ns"]), int(plain(queue["min_vruntime_ns"]))
+                print(f"  {title(t)}: virtual run time {ran} ns, {ran - least:+d}")
+            for pushed in (queue["taken"], plain(queue["incoming"])):
+                while pushed:
+                    print(f"  {title(pushed.dereference())}: woken from elsewhere")
+                    pushed = plain(pushed["wake_next"])
 
 
 class Waiters(gdb.Command):

@@ -1,9 +1,11 @@
-/* Checks of the guest tests: each is one line of TAP, "test/case: what is claimed", and a failed one does not end anything.
+/* Checks of the guest tests: each is one line of TAP, "test/case: what is claimed", and a failed
+   one does not end anything.
 
-   A test is a file test_NAME.c with a main() of its own (the build renames it) that hands its cases to run(). The same files are built as a
-   Linux program (make guest-host), where all of it must pass: that proves that the tests describe Linux. What Singlet does otherwise on purpose is
-   asked of on_singlet(). Nothing here may depend on how fast the machine is: waits are for something to happen, and bounds are only
-   lower ones or very loose. */
+   A test is a file test_NAME.c with a main() of its own (the build renames it) that hands its cases
+   to run(). The same files are built as a Linux program (make guest-host), where all of it must
+   pass: that proves that the tests describe Linux. What Singlet does otherwise on purpose is asked
+   of on_singlet(). Nothing here may depend on how fast the machine is: waits are for something to
+   happen, and bounds are only lower ones or very loose. */
 #ifndef GUEST_CHECK_H
 #define GUEST_CHECK_H
 
@@ -45,6 +47,12 @@ pthread_t start(void *(*function)(void *), void *argument);
 unsigned char pattern(size_t at, unsigned seed);
 void pattern_fill(void *to, size_t size, size_t at, unsigned seed);
 bool pattern_good(const void *from, size_t size, size_t at, unsigned seed);
+
+/* Reads a file, as text that ends with 0: its length, -1 where it cannot be opened. */
+extern char file_text[262144];
+long slurp(const char *path);
+/* The number that follows the key in a text, -1 where there is no such key. */
+long number_after(const char *text, const char *key);
 
 /* Waits for a condition that another thread makes true; gives up after a minute. */
 #define eventually(condition)                                                                                          \

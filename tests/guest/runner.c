@@ -1,6 +1,8 @@
-/* Runs all tests, or those that are named by arguments (test or test/case), and prints TAP. A case that hangs is named by a watchdog, one that crashes by the
-   line before the report. The plan comes last, from a function that exit() calls after all others, so that exit itself is tested, too. */
+/* Runs all tests, or those that are named by arguments (test or test/case), and prints TAP. A case
+   that hangs is named by a watchdog, one that crashes by the line before the report. The plan comes
+   last, from a function that exit() calls after all others, so that exit itself is tested, too. */
 #include "check.h"
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -207,6 +209,27 @@ bool pattern_good(const void *from, size_t size, size_t at, unsigned seed)
         }
     }
     return true;
+}
+
+char file_text[262144];
+
+long slurp(const char *path)
+{
+    int fd = open(path, O_RDONLY);
+    long n = 0, r;
+    if (fd < 0)
+        return -1;
+    while ((r = read(fd, file_text + n, sizeof(file_text) - 1 - (size_t)n)) > 0)
+        n += r;
+    close(fd);
+    file_text[n] = 0;
+    return n;
+}
+
+long number_after(const char *text, const char *key)
+{
+    const char *p = strstr(text, key);
+    return p ? strtol(p + strlen(key), NULL, 10) : -1;
 }
 
 static void finish(void)

@@ -8,26 +8,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-static char text[262144];
-
-static long slurp(const char *path)
-{
-    int fd = open(path, O_RDONLY);
-    long n = 0, r;
-    if (fd < 0)
-        return -1;
-    while ((r = read(fd, text + n, sizeof(text) - 1 - (size_t)n)) > 0)
-        n += r;
-    close(fd);
-    text[n] = 0;
-    return n;
-}
-
-static long number_after(const char *key)
-{
-    const char *p = strstr(text, key);
-    return p ? strtol(p + strlen(key), NULL, 10) : -1;
-}
+static char *const text = file_text; /* what slurp has read */
 
 static long lines_with(const char *start)
 {
@@ -42,7 +23,7 @@ static void cpus(void)
     long online = sysconf(_SC_NPROCESSORS_ONLN);
     slurp("/proc/stat");
     equal(lines_with("cpu") - 1, online, "/proc/stat: a line for each CPU");
-    check(number_after("\nintr ") > 0 && number_after("\nctxt ") > 0 && number_after("\nprocs_running ") >= 1, "its counters");
+    check(number_after(text, "\nintr ") > 0 && number_after(text, "\nctxt ") > 0 && number_after(text, "\nprocs_running ") >= 1, "its counters");
     slurp("/proc/cpuinfo");
     equal(lines_with("processor\t:"), online, "/proc/cpuinfo: a paragraph for each CPU");
     if (!on_singlet()) /* the rest needs a machine of one's own */
@@ -125,6 +106,48 @@ static void times(void)
           "/proc/loadavg: %s", text);
 }
 
+static long columns_of(const char *row)
+{
+    const char *p = strstr(text, row);
+    char *end = p ? strchr(p, ':') + 1 : NULL;
+    long n = -1;
+    for (char *from = NULL; p && end != from; n++) {
+        from = end;
+        strtoul(from, &end, 10);
+    }
+    return n;
+}
+
+/* As comments, for who knows what should stand there. */
+static void show_devices(void)
+{
+    for (const char *p = strchr(text, '\n'); p && p[1]; p = strchr(p + 1, '\n'))
+        if (p[4] == ':' && p[3] >= '0' && p[3] <= '9')
+            note("%.*s", (int)strcspn(p + 1, "\n"), p + 1);
+}
+
+/* Columns for CPUs that are online, and the timer's interrupts, of which there have been some. */
+static void interrupts(void)
+{
+    long online = sysconf(_SC_NPROCESSORS_ONLN), cpus = 0;
+    sleep_ms(20);
+    slurp("/proc/interrupts");
+    show_devices();
+    for (const char *p = text; (p = strstr(p, "CPU")); p += 3)
+        cpus++;
+    equal(cpus, online, "/proc/interrupts: a column for each CPU");
+    equal(columns_of("LOC:"), online, "a number in each");
+    equal(columns_of("TLB:"), online, "also for TLB shootdowns");
+    unsigned long sum = 0, timer = 0;
+    const char *p = strstr(text, "LOC:");
+    for (long i = 0; p && i < online; i++, sum += timer) {
+        char *end;
+        timer = strtoul(i ? p : p + 4, &end, 10);
+        p = end;
+    }
+    check(sum > 0, "timer interrupts were taken (%lu)", sum);
+}
+
 enum how { SPINS, FUTEX, POLL, EPOLL, SLEEP, PIPE, WAYS };
 static pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER;
 static int bell[2];
@@ -201,8 +224,8 @@ static void look_at(struct subject *s)
           " %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*d %d %d %d", &got, &nice, &cpu, &rt, &policy) == 5, "%d: stat", s->how);
     check(got == tid && nice == 3 && cpu >= 0 && cpu < sysconf(_SC_NPROCESSORS_CONF) && rt == 0 && policy == SCHED_OTHER,
           "%d: id %d, nice %d, CPU %d, priority %d, policy %d", s->how, got, nice, cpu, rt, policy);
-    check(file_of(tid, "status") && number_after("\nPid:\t") == tid && strstr(text, "\nCpus_allowed:\t") && strstr(text, "\nCpus_allowed_list:\t0") &&
-          number_after("\nvoluntary_ctxt_switches:\t") >= 0 && number_after("nonvoluntary_ctxt_switches:\t") >= 0, "%d: status", s->how);
+    check(file_of(tid, "status") && number_after(text, "\nPid:\t") == tid && strstr(text, "\nCpus_allowed:\t") && strstr(text, "\nCpus_allowed_list:\t0") &&
+          number_after(text, "\nvoluntary_ctxt_switches:\t") >= 0 && number_after(text, "nonvoluntary_ctxt_switches:\t") >= 0, "%d: status", s->how);
     check(file_of(tid, "schedstat") && strtoull(text, NULL, 10) > 0, "%d: schedstat", s->how);
     if (on_singlet())
         check(eventually(file_of(tid, "wchan") && !strcmp(text, reasons[s->how])), "%d: waits for: %s", s->how, text);
@@ -256,7 +279,7 @@ static void affinity(void)
     CPU_SET(cpu, &one);
     sched_setaffinity(0, sizeof(one), &one);
     file_of((int)syscall(SYS_gettid), "status");
-    equal(number_after("\nCpus_allowed_list:\t"), cpu, "the affinity of a thread");
+    equal(number_after(text, "\nCpus_allowed_list:\t"), cpu, "the affinity of a thread");
     check(!strchr(strstr(text, "\nCpus_allowed_list:\t") ? strstr(text, "\nCpus_allowed_list:\t") : "", '-') ||
           strcspn(strstr(text, "list:\t"), "-") > strcspn(strstr(text, "list:\t"), "\n"), "is one CPU");
     sched_setaffinity(0, sizeof(was), &was);
@@ -279,6 +302,7 @@ int main(void)
         sched_setaffinity(0, sizeof(all), &all);
     run(cpus);
     run(times);
+    run(interrupts);
     run(tasks);
     run(affinity);
     run(lock_statistics);

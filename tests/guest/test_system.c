@@ -1,4 +1,5 @@
-/* What a program finds when it starts, and asks of the system: arguments, environment, auxiliary vector, names, limits, /proc, devices. */
+/* What a program finds when it starts, and asks of the system: arguments, environment, auxiliary
+   vector, names, limits, /proc, devices. */
 #include "check.h"
 #include <fcntl.h>
 #include <poll.h>
@@ -174,25 +175,7 @@ static void random_numbers(void)
     equal(getentropy(a, 32), 0, "getentropy");
 }
 
-static long number_after(const char *text, const char *key)
-{
-    const char *p = strstr(text, key);
-    return p ? strtol(p + strlen(key), NULL, 10) : -1;
-}
-
-static char text[65536];
-static long slurp(const char *path)
-{
-    int fd = open(path, O_RDONLY);
-    long n = 0, r;
-    if (fd < 0)
-        return -1;
-    while ((r = read(fd, text + n, sizeof(text) - 1 - (size_t)n)) > 0)
-        n += r;
-    close(fd);
-    text[n] = 0;
-    return n;
-}
+static char *const text = file_text; /* what slurp has read */
 
 static void proc(void)
 {
@@ -239,7 +222,7 @@ static void proc(void)
     check(ordered, "its areas are in order");
     bool mounts = slurp("/proc/mounts") > 0 && strstr(text, " /proc proc ");
     check(mounts && (!on_singlet() || strstr(text, " / ")), "/proc/mounts"); /* a chroot on Linux has no / there */
-    check(readlink("/proc/self/exe", text, sizeof(text)) > 0, "/proc/self/exe");
+    check(readlink("/proc/self/exe", text, sizeof(file_text)) > 0, "/proc/self/exe");
     int fd = open("/proc/self/cmdline", O_RDONLY);
     char name[64], path[256] = "";
     snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);

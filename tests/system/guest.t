@@ -9,7 +9,7 @@ lib.start("tests.elf", netns=False)
 
 
 for machine in ("q35", "microvm"):
-    with lib.boot("tests", "tests", machine=machine, net="none") as guest:
+    with lib.boot("tests", "tests", ["--env=CPUS=1"], machine=machine, net="none") as guest:
         lib.pass_on(machine, *reversed((guest.status(1200), guest.console())))
 
 program = os.path.join(lib.BUILD, "guest-host/tests")

@@ -2,6 +2,9 @@
 """Many CPUs: the programs of tests/guest, Redis and memcached with several threads under load, and boots. There are more vCPUs here than the host has
 CPUs, so each loses its CPU at any instruction."""
 import os
+import re
+import socket
+import time
 
 import lib
 import measure
@@ -29,9 +32,18 @@ with lib.case(f"{BOOTS} boots with 8 CPUs, each with a program that ends"):
             assert status == 1, f"boot {number + 1}: status {status}:\n{guest.tail(40)}"
 
 for cpus in (1, 2, 4, 8):
-    with lib.boot("tests", "tests", net="none", cpus=cpus, mem=1024) as guest:
+    with lib.boot("tests", "tests", [f"--env=CPUS={cpus}"], net="none", cpus=cpus, mem=1024) as guest:
         status = guest.status(1500)
         lib.pass_on(f"{cpus} CPUs", guest.console(), status)
+
+with lib.case("the network card's interrupts leave the boot CPU when the others have come"):
+    with lib.boot("tests", "tests proc/times proc/interrupts", cpus=4) as guest, \
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        while guest.running():
+            s.sendto(b"to nobody", (lib.GUEST, 9))
+            time.sleep(0.01)
+        rows = re.findall(r"^#\s+\d+:\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s+PCI-MSI\s+1-edge", guest.console(), re.M)
+        assert any(int(n) for row in rows for n in row[1:]), guest.tail(40)
 
 options = "redis-server --save '' --protected-mode no --io-threads 4 --io-threads-do-reads yes"
 with lib.boot("redis", options, cpus=4) as guest:

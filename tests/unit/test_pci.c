@@ -1,6 +1,6 @@
 /* SOURCES: drivers/pci/enumerate.c drivers/pci/capability.c drivers/pci/bar.c drivers/pci/msix.c tests/unit/host/drivers.c */
-/* Enumeration, capabilities, BARs and MSI-X on a fake configuration space: functions with sized BARs, a bridge, a bus that
-   names itself, capability lists that run in circles. */
+/* Enumeration, capabilities, BARs and MSI-X on a fake configuration space: functions with sized
+   BARs, a bridge, a bus that names itself, capability lists that run in circles. */
 #include "tap.h"
 #include <asm/errno.h>
 #include <drivers/acpi.h>
@@ -81,9 +81,22 @@ void *mapping_mmio(paddr_t phys, size_t size)
     return size <= sizeof device_memory ? device_memory : NULL;
 }
 
-static int next_vector = 40;
-int irq_vector_alloc(irq_handler fn, void *arg) { return next_vector < 42 ? next_vector++ : -ENOSPC; }
-void irq_msi_message(int vector, uint64_t *address, uint32_t *data) { *address = 0xfee00000; *data = (uint32_t)vector; }
+/* Two vectors, 40 and 41, and where a message goes. */
+static struct irq *irqs_added[2];
+static unsigned added_count;
+int irq_add(struct irq *irq)
+{
+    if (added_count == ARRAY_SIZE(irqs_added))
+        return -ENOSPC;
+    irq->vector = 40 + added_count;
+    irqs_added[added_count++] = irq;
+    return irq->aim(irq);
+}
+void irq_msi_message(const struct irq *irq, uint64_t *address, uint32_t *data)
+{
+    *address = 0xfee00000 | irq->cpu << 12;
+    *data = irq->vector;
+}
 
 /* An empty machine. */
 static void machine_reset(void)
@@ -209,10 +222,16 @@ static void test_msix(void)
     f->config[0x9c / 4] = 0x801;
     ok(pci_msix_enable(pci, 3) == 2 && mapped_at == 0xfebd1800, "as many entries as there are, at their place");
     ok(f->config[0x98 / 4] >> 31 == 1, "and it is on");
-    ok(pci_msix_route(pci, 1, NULL, NULL) == 0 && device_memory[4] == 0xfee00000 && device_memory[6] == 40 && device_memory[7] == 0,
-       "an entry gets address and data, unmasked");
-    ok(pci_msix_route(pci, 2, NULL, NULL) == -ENOSPC, "an entry beyond the table");
-    ok(pci_msix_route(pci, 0, NULL, NULL) == 0 && pci_msix_route(pci, 0, NULL, NULL) == -ENOSPC, "no vectors left");
+    memset(device_memory, 0xff, sizeof device_memory);
+    ok(pci_msix_route(pci, 1, 7, NULL, NULL) == 0 && device_memory[4] == 0xfee00000 && device_memory[5] == 0 &&
+       device_memory[6] == 40 && device_memory[7] == 0, "an entry gets address and data, unmasked");
+    ok(irqs_added[0]->place == 7 && irqs_added[0]->line == 1, "with the place it asks for");
+    device_memory[5] = device_memory[6] = 12345;
+    irqs_added[0]->cpu = 3;
+    ok(irqs_added[0]->aim(irqs_added[0]) == 0 && device_memory[4] == 0xfee03000 && device_memory[5] == 12345 &&
+       device_memory[6] == 12345 && device_memory[7] == 0, "moved to another CPU only its address changes");
+    ok(pci_msix_route(pci, 2, 0, NULL, NULL) == -ENOSPC, "an entry beyond the table");
+    ok(pci_msix_route(pci, 0, 0, NULL, NULL) == 0 && pci_msix_route(pci, 0, 0, NULL, NULL) == -ENOSPC, "no vectors left");
 }
 
 int main(void)

@@ -1,12 +1,12 @@
-/* First instructions of a CPU that the boot CPU starts. It begins in real mode at AP_TRAMPOLINE, where smp_start has copied ap_start, and goes to 64-bit mode
-   in one step, on the boot page tables (their identity map covers the trampoline). In the image it finds its entry in ap_table by
-   its APIC id, so all can start at the same time without a lock or a shared stack.
+/* First instructions of a CPU that the boot CPU starts. It begins in real mode at AP_TRAMPOLINE,
+   where smp_start has copied ap_start, and goes to 64-bit mode in one step, on the boot page tables
+   (their identity map covers the trampoline). In the image it finds its entry in ap_table by its
+   APIC id, so all can start at the same time without a lock or a shared stack.
 
-   Intel SDM volume 3: 9.4 (start-up IPI), 10.8.5 (entering IA-32e mode; straight from real mode works as PE, PG and LME take effect together). */
+   Intel SDM volume 3: 9.4 (start-up IPI), 10.8.5 (entering IA-32e mode; straight from real mode
+   works as PE, PG and LME take effect together). */
 #include <arch/ap.h>
-
-#define IMAGE_BASE 0xffffffff80000000
-#define PHYS(sym) ((sym) - IMAGE_BASE)
+#include <arch/boot_asm.h>
 
     .section .rodata.ap, "a"
     .global ap_start, ap_end
@@ -18,7 +18,7 @@ ap_start:
     xorw %ax, %ax
     movw %ax, %ds
     lgdtl AP_TRAMPOLINE + ap_gdt_pointer - ap_start
-    movl $0x6a0, %eax           /* CR4 as in entry.S */
+    movl $BOOT_CR4, %eax
     movl %eax, %cr4
     movl $PHYS(boot_pml4), %eax
     movl %eax, %cr3
@@ -26,7 +26,7 @@ ap_start:
     rdmsr
     orl $0x901, %eax
     wrmsr
-    movl $0x80010033, %eax
+    movl $BOOT_CR0, %eax
     movl %eax, %cr0
     ljmpl $0x08, $(AP_TRAMPOLINE + ap_long_mode - ap_start)
 
@@ -45,12 +45,7 @@ ap_end:
 
     .text
 ap_entry:
-    xorl %eax, %eax
-    movl %eax, %ds
-    movl %eax, %es
-    movl %eax, %ss
-    movl %eax, %fs
-    movl %eax, %gs
+    NULL_SEGMENTS
     cpuid                       /* leaf 0: the highest leaf */
     cmpl $0xb, %eax
     jb 1f

@@ -1,12 +1,14 @@
-/* First instructions. Both boot protocols enter in 32-bit protected mode without paging: PVH (QEMU -kernel, Xen, Firecracker) with
-   the start info in %ebx, Multiboot2 (GRUB) with its magic in %eax and the information in %ebx. The page tables are ready in the image:
-   one page directory of 2 MiB pages serves the identity map (until the jump to C), the start of the direct map and the image.
+/* First instructions. Both boot protocols enter in 32-bit protected mode without paging: PVH (QEMU
+   -kernel, Xen, Firecracker) with the start info in %ebx, Multiboot2 (GRUB) with its magic in %eax
+   and the information in %ebx. The page tables are ready in the image: one page directory of 2 MiB
+   pages serves the identity map (until the jump to C), the start of the direct map and the image.
    paging_init() replaces them by the final tables, with rights.
 
-   PVH: https://xenbits.xen.org/docs/unstable/misc/pvh.html. Multiboot2 2.0: sections 3.1 (header), 3.3 (machine state). */
+   PVH: https://xenbits.xen.org/docs/unstable/misc/pvh.html. Multiboot2 2.0: sections 3.1 (header),
+   3.3 (machine state). */
 
-#define IMAGE_BASE 0xffffffff80000000
-#define PHYS(sym) ((sym) - IMAGE_BASE)
+#include <arch/boot_asm.h>
+
 #define MB2_MAGIC 0x36d76289
 
     .section .note.Xen, "a", @note
@@ -47,7 +49,8 @@ pvh_entry:
     movl %eax, %ebp
     movl %edx, %esp             /* no stack yet: keep the time of entry in %esp:%ebp */
 
-    /* PVH: is there RAM up to the image's end? Without it nothing below would work, the stack first. (GRUB refuses by itself.) */
+    /* PVH: is there RAM up to the image's end? Without it nothing below would work, the stack
+       first. (GRUB refuses by itself.) */
     testl %esi, %esi
     jnz memory_ok
     movl 40(%ebx), %ecx         /* memory map: entries of 64-bit address and size, 32-bit type, 32 bits reserved */
@@ -92,13 +95,13 @@ memory_message:
 memory_ok:
     movl $PHYS(boot_pml4), %eax
     movl %eax, %cr3
-    movl $0x6a0, %eax           /* PAE, PGE, OSFXSR, OSXMMEXCPT */
+    movl $BOOT_CR4, %eax
     movl %eax, %cr4
     movl $0xc0000080, %ecx      /* EFER */
     rdmsr
     orl $0x901, %eax            /* NXE, LME, SCE */
     wrmsr
-    movl $0x80010033, %eax      /* PG, WP, NE, ET, MP, PE */
+    movl $BOOT_CR0, %eax
     movl %eax, %cr0
     lgdtl PHYS(boot_gdt_pointer)
     ljmpl $0x08, $PHYS(long_mode)
@@ -109,12 +112,7 @@ long_mode:
     movl %esp, %ecx
     shlq $32, %rcx
     orq %rcx, %rdx              /* third argument: TSC at entry */
-    xorl %eax, %eax
-    movl %eax, %ds
-    movl %eax, %es
-    movl %eax, %ss
-    movl %eax, %fs
-    movl %eax, %gs
+    NULL_SEGMENTS
     movabsq $boot_stack_top, %rsp
     xorl %ebp, %ebp
     movabsq $boot_main, %rax

@@ -169,13 +169,13 @@ struct thread {
     struct thread *next_ended;
 };
 
-/* Layout as in include/arch/percpu.h. */
+/* Layout as in include/arch/percpu.h, with room to spare. */
 struct percpu {
     struct percpu *self;
     struct thread *current;
     unsigned preempt_count, need_resched;
-    uint64_t rest[16];
-};
+    uint64_t rest[64];
+} __attribute__((aligned(64)));
 _Thread_local struct percpu host_percpu;
 static _Atomic int next_id = 1;
 
