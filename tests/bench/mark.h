@@ -8,6 +8,9 @@ enum mark {
     MARK_HANDOVER_BEGIN, MARK_HANDOVER_END,
     MARK_CREATE_BEGIN, MARK_CREATE_END,
     MARK_WAKE, MARK_WAKER_DONE, MARK_AWAKE,
+    MARK_PIPE_BEGIN, MARK_PIPE_END,
+    MARK_STREAM_BEGIN, MARK_STREAM_END,
+    MARK_EVENTFD_BEGIN, MARK_EVENTFD_END,
 };
 
 #define MARK(id) __asm__ volatile("nopl 0x4d524b00+%c0(%%rax,%%rax)" ::"i"(id) : "memory")
