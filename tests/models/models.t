@@ -53,13 +53,16 @@ check wake fail "broken: no second look at the state" -DBROKEN=6 -DWAKERS=3
 check wake fail "broken: active elsewhere is not seen" -DBROKEN=7 -DWAKERS=3
 check mutex pass "three threads, twice each"
 check mutex pass "four threads, once each" -DTHREADS=4 -DROUNDS=1
-check mutex pass "a sleeper is moved onto the queue" -DMORPH
+check mutex pass "a sleeper is moved onto the queue, or gives up" -DMORPH -DROUNDS=1
 check mutex fail "broken: unlock does not look again" -DBROKEN=1
 check mutex fail "broken: a locker does not look at the token" -DBROKEN=2
 check mutex fail "broken: two may pop" -DBROKEN=3
 check mutex fail "broken: the mutex was handed to nobody" -DBROKEN=4
 check mutex fail "broken: moved by a thread that does not hold the mutex" -DMORPH -DBROKEN=5
+check mutex fail "broken: a moved thread takes the mutex by itself though others want it" -DMORPH -DBROKEN=6
+check mutex fail "broken: a thread that gives up is moved" -DMORPH -DBROKEN=7
 if [ "${1:-}" = long ]; then
+    check mutex pass "a sleeper that waits twice" -DMORPH
     check wake pass "one thread, three wakers" -DWAKERS=3
     check wake pass "two threads, two wakers" -DTHREADS=2
     check wake pass "one word, one thread, three wakers" -DONE_WORD -DWAKERS=3
