@@ -11,6 +11,7 @@ enum mark {
     MARK_PIPE_BEGIN, MARK_PIPE_END,
     MARK_STREAM_BEGIN, MARK_STREAM_END,
     MARK_EVENTFD_BEGIN, MARK_EVENTFD_END,
+    MARK_LOOKUP_BEGIN, MARK_LOOKUP_END,
 };
 
 #define MARK(id) __asm__ volatile("nopl 0x4d524b00+%c0(%%rax,%%rax)" ::"i"(id) : "memory")
