@@ -61,8 +61,15 @@ check mutex fail "broken: the mutex was handed to nobody" -DBROKEN=4
 check mutex fail "broken: moved by a thread that does not hold the mutex" -DMORPH -DBROKEN=5
 check mutex fail "broken: a moved thread takes the mutex by itself though others want it" -DMORPH -DBROKEN=6
 check mutex fail "broken: a thread that gives up is moved" -DMORPH -DBROKEN=7
+check semaphore pass "three threads, one of which may give up"
+check semaphore pass "two threads, twice each" -DTHREADS=2 -DROUNDS=2
+check semaphore fail "broken: who has served does not look again" -DBROKEN=1
+check semaphore fail "broken: who gives up goes though a unit is promised to it" -DBROKEN=2
+check semaphore fail "broken: a waiter does not look for grants" -DBROKEN=3
+check semaphore fail "broken: two serve" -DBROKEN=4
 if [ "${1:-}" = long ]; then
     check mutex pass "a sleeper that waits twice" -DMORPH
+    check semaphore pass "three threads, twice each" -DROUNDS=2
     check wake pass "one thread, three wakers" -DWAKERS=3
     check wake pass "two threads, two wakers" -DTHREADS=2
     check wake pass "one word, one thread, three wakers" -DONE_WORD -DWAKERS=3
