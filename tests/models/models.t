@@ -67,9 +67,16 @@ check semaphore fail "broken: who has served does not look again" -DBROKEN=1
 check semaphore fail "broken: who gives up goes though a unit is promised to it" -DBROKEN=2
 check semaphore fail "broken: a waiter does not look for grants" -DBROKEN=3
 check semaphore fail "broken: two serve" -DBROKEN=4
+check rwlock pass "two readers and a writer, twice each"
+check rwlock pass "three readers and a writer" -DREADERS=3 -DROUNDS=1
+check rwlock fail "broken: a reader takes its one back from another count" -DREADERS=3 -DBROKEN=1
+check rwlock fail "broken: who leaves looks for a writer too early" -DBROKEN=2
+check rwlock fail "broken: who comes looks for a writer too early" -DBROKEN=3
+check rwlock fail "broken: a reader counts itself without the mutex" -DBROKEN=4
 if [ "${1:-}" = long ]; then
     check mutex pass "a sleeper that waits twice" -DMORPH
     check semaphore pass "three threads, twice each" -DROUNDS=2
+    check rwlock pass "two readers and two writers, twice each" -DWRITERS=2
     check wake pass "one thread, three wakers" -DWAKERS=3
     check wake pass "two threads, two wakers" -DTHREADS=2
     check wake pass "one word, one thread, three wakers" -DONE_WORD -DWAKERS=3
