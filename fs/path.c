@@ -1,5 +1,5 @@
 /* Path resolution, one name after another, without recursion. A symbolic link's target replaces the link in what is left of the path,
-   in a buffer that is allocated when the first link is met. The whole walk runs with vfs_lock held, so what it sees is one state of the tree.
+   in a buffer that is allocated when the first link is met. The whole walk runs with vfs_lock held, for reading at least, so what it sees is one state of the tree.
 
    POSIX.1-2017 4.13 (pathname resolution), path_resolution(7). */
 #include <fs/path.h>

@@ -87,12 +87,9 @@ static ssize_t fd_readlink(struct vnode *v, char *buf, size_t size)
         return -ENOMEM;
     int len = -ENOENT;
     if (f->vnode) {
-        bool nested = mutex_held(&vfs_lock);
-        if (!nested)
-            mutex_lock(&vfs_lock);
+        rwlock_read_lock(&vfs_lock); /* not nested: a walk goes by fd_follow */
         len = path_of(f->vnode, text, PATH_MAX_BYTES);
-        if (!nested)
-            mutex_unlock(&vfs_lock);
+        rwlock_read_unlock(&vfs_lock);
     }
     if (len < 0)
         len = snprintf(text, PATH_MAX_BYTES, f->vnode ? "(deleted)" : "%s:[%llu]", kind_of(f),

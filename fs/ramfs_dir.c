@@ -1,4 +1,4 @@
-/* Directories of ramfs: a tree of entries by name, and the same in order of creation for listing. All with vfs_lock held.
+/* Directories of ramfs: a tree of entries by name, and the same in order of creation for listing. All with vfs_lock held, and changed only with it held for writing.
 
    Over a lower directory an entry exists for each name that was looked up, created, or removed; an entry without a node hides
    the lower name (a whiteout). Listing shows first the entries whose name the lower directory does not have, by cookie, then the
@@ -80,7 +80,7 @@ static struct ram_node *entry_detach(struct ram_entry *e)
     return node;
 }
 
-/* The entry for name, made from the lower directory if need be: NULL when there is none, ERR_PTR on error. May be a whiteout. */
+/* The entry for name, made from the lower directory if need be: NULL when there is none, ERR_PTR on error, VNODE_NEEDS_WRITER among them. May be a whiteout. */
 static struct ram_entry *entry_get(struct ram_node *dir, const char *name, size_t len)
 {
     struct ram_entry *e = entry_find(dir, name, len);
@@ -90,6 +90,8 @@ static struct ram_entry *entry_get(struct ram_node *dir, const char *name, size_
     int r = erofs_lookup(dir->super->lower, dir->lower, name, len, &nid);
     if (r < 0)
         return r == -ENOENT ? NULL : ERR_PTR(r);
+    if (!rwlock_write_held(&vfs_lock))
+        return ERR_PTR(VNODE_NEEDS_WRITER);
     e = entry_new(dir, name, len);
     if (!e)
         return ERR_PTR(-ENOMEM);

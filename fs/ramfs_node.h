@@ -70,7 +70,7 @@ static inline struct ram_node *ram_node_of(struct vnode *v) { return CONTAINER_O
 extern const struct vnode_ops ram_dir_ops, ram_file_ops, ram_link_ops, ram_special_ops;
 
 struct ram_node *ram_node_new(struct ram_super *super, uint32_t mode, uint64_t ino);
-/* The node of an inode of the image, with a reference. ERR_PTR on error. With vfs_lock held. */
+/* The node of an inode of the image, with a reference. ERR_PTR on error. With vfs_lock held for writing. */
 struct ram_node *ram_node_of_lower(struct ram_super *super, uint64_t nid);
 void ram_node_release(struct vnode *v);
 void ram_touch(struct ram_node *n, bool modified); /* with lock held */

@@ -54,9 +54,9 @@ static void mount(const char *path, const char *type, struct vnode *root)
     struct path p;
     int r = IS_ERR(root) ? (int)PTR_ERR(root) : vfs_lookup(AT_FDCWD, path, 0, 0, &p);
     if (r == 0) {
-        mutex_lock(&vfs_lock);
+        rwlock_write_lock(&vfs_lock);
         r = mount_add(p.vnode, root, type, path);
-        mutex_unlock(&vfs_lock);
+        rwlock_write_unlock(&vfs_lock);
         path_put(&p);
     }
     if (!IS_ERR(root))

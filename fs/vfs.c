@@ -1,7 +1,8 @@
 /* Files by path: lookup, open, create, remove. Permissions: everything runs as root, so the only one that matters is the execute bit
    of regular files (access(2)).
 
-   A call takes vfs_lock once, does everything to the tree under it, and drops it before files are opened or references go. */
+   A call takes vfs_lock, does everything to the tree under it, and drops it before files are opened or references go. What only looks takes it for reading. If that does
+   not do, because a file is to be created or a directory over an image meets a name for the first time, it starts again with the lock for writing. */
 #include <asm/stat.h>
 #include <fs/file.h>
 #include <fs/synthfs.h>
@@ -14,9 +15,9 @@ static _Atomic uint32_t umask_bits = 022;
 
 struct vnode *vfs_cwd(void)
 {
-    mutex_lock(&vfs_lock);
+    rwlock_read_lock(&vfs_lock);
     struct vnode *v = vnode_get(cwd ? cwd : vfs_root);
-    mutex_unlock(&vfs_lock);
+    rwlock_read_unlock(&vfs_lock);
     return v;
 }
 
@@ -24,10 +25,10 @@ int vfs_chdir_vnode(struct vnode *v)
 {
     if (!vnode_is(v, S_IFDIR))
         return -ENOTDIR;
-    mutex_lock(&vfs_lock);
+    rwlock_write_lock(&vfs_lock);
     struct vnode *old = cwd;
     cwd = vnode_get(v);
-    mutex_unlock(&vfs_lock);
+    rwlock_write_unlock(&vfs_lock);
     vnode_put(old);
     return 0;
 }
@@ -62,6 +63,12 @@ struct vnode *vfs_base(int dirfd, const char *path)
     return v;
 }
 
+/* path_walk from base, which need not be a directory. With vfs_lock held. */
+static int resolve(struct vnode *base, const char *path, unsigned flags, struct path *out)
+{
+    return vnode_is(base, S_IFDIR) || !*path ? path_walk(base, path, flags, out) : -ENOTDIR;
+}
+
 int vfs_lookup(int dirfd, const char *path, int at_flags, unsigned path_flags, struct path *out)
 {
     struct vnode *base = vfs_base(dirfd, path);
@@ -71,14 +78,19 @@ int vfs_lookup(int dirfd, const char *path, int at_flags, unsigned path_flags, s
         *out = (struct path){.vnode = base};
         return 0;
     }
-    mutex_lock(&vfs_lock);
-    int r = vnode_is(base, S_IFDIR) || !*path ? path_walk(base, path, path_flags, out) : -ENOTDIR;
-    mutex_unlock(&vfs_lock);
+    rwlock_read_lock(&vfs_lock);
+    int r = resolve(base, path, path_flags, out);
+    rwlock_read_unlock(&vfs_lock);
+    if (r == VNODE_NEEDS_WRITER) {
+        rwlock_write_lock(&vfs_lock);
+        r = resolve(base, path, path_flags, out);
+        rwlock_write_unlock(&vfs_lock);
+    }
     vnode_put(base);
     return r;
 }
 
-/* Creates what path_walk found missing. With vfs_lock held. */
+/* Creates what path_walk found missing. With vfs_lock held for writing. */
 static struct vnode *create_at(struct path *p, uint32_t mode, const char *target)
 {
     if (!p->dir->ops->create)
@@ -87,12 +99,13 @@ static struct vnode *create_at(struct path *p, uint32_t mode, const char *target
     return p->dir->ops->create(p->dir, p->name, p->name_len, mode & ~mask, target);
 }
 
-/* The vnode to open, created if asked for. */
-/* The file of /proc or /sys that was opened last, by its absolute path. Servers read one of them many times a second, and such a path means the same file for ever: what
-   the table holds does not change, and the mounts cannot be moved. Protected by vfs_lock. */
+/* A file of /proc or /sys that is opened often, by its absolute path. Servers read one of them many times a second, and such a path means the same file for ever: what
+   the table holds does not change, and the mounts cannot be moved. Protected by vfs_lock. To put another file in its place takes that lock for writing, so one that was
+   used since the last attempt stays. */
 static struct {
     char path[48];
     struct vnode *vnode;
+    _Atomic bool used;
 } remembered;
 
 static bool may_remember(const char *path, int flags)
@@ -103,42 +116,77 @@ static bool may_remember(const char *path, int flags)
 static void remember(const char *path, struct vnode *v)
 {
     size_t len = strnlen(path, sizeof(remembered.path));
-    if (len == sizeof(remembered.path) || !synthfs_is_text(v))
+    if (len == sizeof(remembered.path) || !synthfs_is_text(v) ||
+        atomic_exchange_explicit(&remembered.used, false, memory_order_relaxed))
         return;
-    vnode_put(remembered.vnode);
+    rwlock_write_lock(&vfs_lock);
+    struct vnode *old = remembered.vnode;
     remembered.vnode = vnode_get(v);
     memcpy(remembered.path, path, len + 1);
+    rwlock_write_unlock(&vfs_lock);
+    vnode_put(old);
 }
 
-static struct vnode *open_lookup(struct vnode *base, const char *path, int flags, uint32_t mode)
+/* With vfs_lock held. A reference, or NULL. */
+static struct vnode *recall(const char *path)
+{
+    if (!remembered.vnode || strcmp(path, remembered.path) != 0)
+        return NULL;
+    if (!atomic_load_explicit(&remembered.used, memory_order_relaxed))
+        atomic_store_explicit(&remembered.used, true, memory_order_relaxed);
+    return vnode_get(remembered.vnode);
+}
+
+static unsigned walk_flags(int flags)
+{
+    return (flags & O_CREAT ? PATH_CREATE : 0) |
+           (flags & O_NOFOLLOW || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) ? PATH_NOFOLLOW : 0);
+}
+
+/* What is there, where that takes no writer. NULL: it does. */
+static struct vnode *open_existing(struct vnode *base, const char *path, int flags)
 {
     struct path p;
-    bool create = flags & O_CREAT, exclusive = create && flags & O_EXCL;
-    unsigned walk = (create ? PATH_CREATE : 0) | (flags & O_NOFOLLOW || exclusive ? PATH_NOFOLLOW : 0);
-    struct vnode *v;
-    mutex_lock(&vfs_lock);
-    if (remembered.vnode && may_remember(path, flags) && strcmp(path, remembered.path) == 0) {
-        v = vnode_get(remembered.vnode);
-        mutex_unlock(&vfs_lock);
-        return v;
-    }
-    int r = path_walk(base, path, walk, &p);
-    if (r < 0) {
-        v = ERR_PTR(r);
-        goto unlock;
-    }
-    if (p.vnode && may_remember(path, flags))
-        remember(path, p.vnode);
-    if (p.vnode && exclusive)
-        v = ERR_PTR(-EEXIST);
-    else if (p.vnode)
-        v = vnode_get(p.vnode);
-    else
-        v = create_at(&p, S_IFREG | (mode & 07777), NULL);
-unlock:
-    mutex_unlock(&vfs_lock);
+    bool special = may_remember(path, flags);
+    rwlock_read_lock(&vfs_lock);
+    struct vnode *v = special ? recall(path) : NULL;
+    int r = v ? 0 : resolve(base, path, walk_flags(flags), &p);
+    rwlock_read_unlock(&vfs_lock);
+    if (v || r < 0)
+        return v ?: r == VNODE_NEEDS_WRITER ? NULL : ERR_PTR(r);
+    v = p.vnode;
+    vnode_put(p.dir);
+    if (v && special)
+        remember(path, v);
+    return v;
+}
+
+static struct vnode *open_or_create(struct vnode *base, const char *path, int flags, uint32_t mode, bool *created)
+{
+    struct path p;
+    rwlock_write_lock(&vfs_lock);
+    int r = resolve(base, path, walk_flags(flags), &p);
+    struct vnode *v = ERR_PTR(r);
+    *created = r == 0 && !p.vnode;
+    if (r == 0)
+        v = *created ? create_at(&p, S_IFREG | (mode & 07777), NULL) : vnode_get(p.vnode);
+    rwlock_write_unlock(&vfs_lock);
     if (r == 0)
         path_put(&p);
+    return v;
+}
+
+/* The vnode to open, created if asked for. */
+static struct vnode *open_lookup(struct vnode *base, const char *path, int flags, uint32_t mode)
+{
+    bool created = false, exclusive = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
+    struct vnode *v = exclusive ? NULL : open_existing(base, path, flags);
+    if (!v)
+        v = open_or_create(base, path, flags, mode, &created);
+    if (!IS_ERR(v) && exclusive && !created) {
+        vnode_put(v);
+        return ERR_PTR(-EEXIST);
+    }
     return v;
 }
 
@@ -217,8 +265,8 @@ int vfs_create(int dirfd, const char *path, uint32_t mode, const char *target)
     struct vnode *base = vfs_base(dirfd, path);
     if (IS_ERR(base))
         return (int)PTR_ERR(base);
-    mutex_lock(&vfs_lock);
-    int r = vnode_is(base, S_IFDIR) || !*path ? path_walk(base, path, PATH_LITERAL, &p) : -ENOTDIR;
+    rwlock_write_lock(&vfs_lock);
+    int r = resolve(base, path, PATH_LITERAL, &p);
     struct vnode *v = NULL;
     if (r == 0) {
         if (p.vnode)
@@ -228,7 +276,7 @@ int vfs_create(int dirfd, const char *path, uint32_t mode, const char *target)
         else
             v = create_at(&p, mode, target);
     }
-    mutex_unlock(&vfs_lock);
+    rwlock_write_unlock(&vfs_lock);
     vnode_put(base);
     if (r < 0)
         return r;
@@ -273,12 +321,12 @@ int vfs_remove(int dirfd, const char *path, bool directory)
     struct vnode *base = vfs_base(dirfd, path);
     if (IS_ERR(base))
         return (int)PTR_ERR(base);
-    mutex_lock(&vfs_lock);
-    int r = vnode_is(base, S_IFDIR) || !*path ? path_walk(base, path, PATH_LITERAL, &p) : -ENOTDIR;
+    rwlock_write_lock(&vfs_lock);
+    int r = resolve(base, path, PATH_LITERAL, &p);
     bool found = r == 0;
     if (found)
         r = remove_found(&p, path, directory);
-    mutex_unlock(&vfs_lock);
+    rwlock_write_unlock(&vfs_lock);
     vnode_put(base);
     if (found)
         path_put(&p);

@@ -8,7 +8,7 @@ struct mount {
     const char *type, *path;
 };
 
-struct mutex vfs_lock = MUTEX_INIT;
+RWLOCK_DEFINE(vfs_lock);
 struct vnode *vfs_root;
 static struct mount mounts[MOUNTS_MAX]; /* protected by vfs_lock; entries never change */
 static _Atomic unsigned mount_count;

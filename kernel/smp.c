@@ -13,14 +13,15 @@
 #include <mm/kmem.h>
 #include <mm/page_init.h>
 #include <sched/internal.h>
+#include <sched/semaphore.h>
 #include <stdatomic.h>
 
 #define PATIENCE_NS (2 * NS_PER_SEC) /* a host may be slow to give a virtual CPU its first slice */
 #define LOOK_NS (200 * NS_PER_US)
 
 static unsigned cpus_wanted = PERCPU_MAX;
-static _Atomic unsigned online = 1;
-static struct thread *_Atomic waiter;
+static struct semaphore came = SEMAPHORE_INIT(0); /* a unit for each CPU that is online, until it is counted */
+static unsigned online = 1;                       /* counted */
 
 static int set_cpus(const char *value)
 {
@@ -76,23 +77,18 @@ INIT(INIT_BUS, start_cpus);
 void smp_online(void)
 {
     sched_online();
-    atomic_fetch_add_explicit(&online, 1, memory_order_seq_cst);
-    struct thread *t = atomic_load_explicit(&waiter, memory_order_seq_cst);
-    if (t)
-        thread_wake(t);
+    semaphore_up(&came);
     sched_idle();
 }
 
 static bool wait_for_all(uint64_t deadline_ns)
 {
-    for (;;) {
-        thread_wait_prepare();
-        if (atomic_load_explicit(&online, memory_order_seq_cst) == percpu_count || clock_monotonic_ns() >= deadline_ns)
-            break;
-        thread_wait_until(deadline_ns);
+    while (online < percpu_count) {
+        if (semaphore_down(&came, deadline_ns, false) < 0)
+            return false;
+        online++;
     }
-    thread_wait_cancel();
-    return atomic_load_explicit(&online, memory_order_seq_cst) == percpu_count;
+    return true;
 }
 
 /* The program asks at its start how many CPUs there are. */
@@ -100,18 +96,16 @@ static void check_cpus(void)
 {
     if (percpu_count == 1)
         return;
-    atomic_store_explicit(&waiter, thread_current(), memory_order_seq_cst);
     if (!wait_for_all(clock_monotonic_ns() + LOOK_NS * percpu_count)) {
         for (unsigned i = 1; i < percpu_count; i++)
             if (!atomic_load_explicit(&percpu_table[i]->online, memory_order_acquire))
                 smp_start_again(percpu_table[i]);
         (void)wait_for_all(clock_monotonic_ns() + PATIENCE_NS);
     }
-    atomic_store_explicit(&waiter, NULL, memory_order_relaxed);
     for (unsigned i = 1; i < percpu_count; i++)
         if (!atomic_load_explicit(&percpu_table[i]->online, memory_order_acquire))
             log_warn("smp: CPU %u (APIC id %u) did not start, and is left out", i, percpu_table[i]->apic_id);
-    log_info("smp: %u CPUs", atomic_load_explicit(&online, memory_order_relaxed));
+    log_info("smp: %u CPUs", online);
     irq_spread();
 }
 INIT(INIT_LATE, check_cpus);

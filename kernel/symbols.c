@@ -1,5 +1,5 @@
-/* Function names for reports, from a table that scripts/link-image appends to the image: sorted addresses (32-bit offsets from the image's base), and names that share
-   their prefix with their predecessor (one byte: length shared, then the rest, zero-terminated). The table may be absent: then there are no names. */
+/* Names for reports, of functions and of locks that are data, from a table that scripts/link-image appends to the image: sorted addresses (32-bit offsets from the image's base), and names that share
+   their prefix with their predecessor (one byte: length shared, then the rest, zero-terminated). An empty name ends what came before it. The table may be absent: then there are no names. */
 #include <kernel/compiler.h>
 #include <kernel/string.h>
 #include <kernel/symbols.h>
@@ -31,7 +31,7 @@ const char *symbol_name(uint64_t address, uint64_t *offset)
             break;
     }
     *offset = at - offsets[i];
-    return name;
+    return *name ? name : NULL;
 }
 
 bool symbol_is_kernel(uint64_t address)

@@ -10,7 +10,12 @@
 
    The queue is a lock-free push stack (incoming) that the one thread with the right to pop reverses into a private list, so waiters are served in order.
 
-   A waiter's node is on its stack. The waker reads the thread from it before it sets woken; thread structures are never returned to the heap, so that a wake-up
+   Moving (mutex_lock_for, wait morphing): the holder counts and queues a thread that sleeps for something else. The mutex is held, so the count is not 0, there is no
+   token (one that is published is taken back before there is an owner again), and nobody else may pop: the push needs no look at the token. If at unlock such a thread
+   is the only one that wants the mutex, the mutex is left free and the thread, woken, takes it like anybody: an owner that has yet to get a CPU would make all others
+   wait for that, the waker first of all when it comes back with its next message. The count of 1 is the waiter's, whose node was popped, so the exchange for 0 leaves no one behind.
+
+   A waiter's node is on its stack. The waker reads the thread from it before it sets turn; thread structures are never returned to the heap, so that a wake-up
    that comes late is spurious at worst. */
 #include <kernel/clock.h>
 #include <kernel/log.h>
@@ -19,12 +24,6 @@
 #include <sched/mutex.h>
 #include <sched/thread.h>
 #include <stdatomic.h>
-
-struct mutex_waiter {
-    struct mutex_waiter *next;
-    struct thread *thread;
-    _Atomic bool woken;
-};
 
 /* Only with the right to pop: as the holder in unlock, or after winning the hand-off. */
 static struct mutex_waiter *pop(struct mutex *m)
@@ -49,17 +48,50 @@ static void hand_over(struct mutex *m, struct mutex_waiter *w)
     struct thread *t = w->thread;
     atomic_store_explicit(&m->owner, t, memory_order_relaxed);
     /* release: the holder's writes, among them queue and sequence, are visible to the next owner */
-    atomic_store_explicit(&w->woken, true, memory_order_release);
+    atomic_store_explicit(&w->turn, MUTEX_TURN_OWNER, memory_order_release);
     thread_wake(t);
+}
+
+/* With the right to pop: leaves the mutex free if only w, which was popped, wants it. */
+static bool let_go(struct mutex *m, struct mutex_waiter *w)
+{
+    struct thread *t = w->thread;
+    int only = 1;
+    /* release: as in mutex_unlock */
+    if (!atomic_compare_exchange_strong_explicit(&m->count, &only, 0, memory_order_release, memory_order_relaxed))
+        return false;
+    atomic_store_explicit(&w->turn, MUTEX_TURN_RETRY, memory_order_release);
+    thread_wake(t);
+    return true;
+}
+
+static void push(struct mutex *m, struct mutex_waiter *w)
+{
+    struct mutex_waiter *head = atomic_load_explicit(&m->incoming, memory_order_relaxed);
+    do
+        w->next = head;
+    while (!atomic_compare_exchange_weak_explicit(&m->incoming, &head, w, memory_order_seq_cst, memory_order_relaxed));
+}
+
+/* Returns what w's turn was. */
+static int sleep_until_turn(struct mutex_waiter *w)
+{
+    int turn;
+    for (;;) {
+        thread_wait_prepare();
+        turn = atomic_load_explicit(&w->turn, memory_order_acquire);
+        if (turn != MUTEX_TURN_WAIT)
+            break;
+        thread_wait();
+    }
+    thread_wait_cancel();
+    return turn;
 }
 
 static __attribute__((noinline)) void wait_turn(struct mutex *m)
 {
     struct mutex_waiter w = {.thread = thread_current()};
-    struct mutex_waiter *head = atomic_load_explicit(&m->incoming, memory_order_relaxed);
-    do
-        w.next = head;
-    while (!atomic_compare_exchange_weak_explicit(&m->incoming, &head, &w, memory_order_seq_cst, memory_order_relaxed));
+    push(m, &w);
 
     unsigned token = atomic_load_explicit(&m->handoff, memory_order_seq_cst);
     if (token && atomic_compare_exchange_strong_explicit(&m->handoff, &token, 0, memory_order_seq_cst, memory_order_relaxed)) {
@@ -71,13 +103,7 @@ static __attribute__((noinline)) void wait_turn(struct mutex *m)
         hand_over(m, first);
     }
     const char *outer = thread_wait_reason("mutex");
-    for (;;) {
-        thread_wait_prepare();
-        if (atomic_load_explicit(&w.woken, memory_order_acquire))
-            break;
-        thread_wait();
-    }
-    thread_wait_cancel();
+    (void)sleep_until_turn(&w); /* never MUTEX_TURN_RETRY: it was not moved */
     thread_wait_reason(outer);
 }
 
@@ -112,12 +138,35 @@ bool mutex_trylock(struct mutex *m)
     return true;
 }
 
+void mutex_lock_for(struct mutex *m, struct mutex_waiter *w)
+{
+    w->moved = true;
+    atomic_fetch_add_explicit(&m->count, 1, memory_order_relaxed);
+    /* The private list is the holder's. Who pushes between the look and the store came later. */
+    if (!m->queue && !atomic_load_explicit(&m->incoming, memory_order_relaxed)) {
+        w->next = NULL;
+        m->queue = w;
+    } else {
+        push(m, w);
+    }
+}
+
+void mutex_lock_wait(struct mutex *m, struct mutex_waiter *w)
+{
+    int turn = atomic_load_explicit(&w->turn, memory_order_acquire);
+    if (turn == MUTEX_TURN_WAIT)
+        turn = sleep_until_turn(w);
+    if (turn == MUTEX_TURN_RETRY)
+        mutex_lock(m);
+}
+
 static __attribute__((noinline)) void unlock_slow(struct mutex *m)
 {
     for (;;) {
         struct mutex_waiter *w = pop(m);
         if (w) {
-            hand_over(m, w);
+            if (!w->moved || !let_go(m, w))
+                hand_over(m, w);
             return;
         }
         unsigned token = ++m->sequence ? m->sequence : ++m->sequence; /* never 0 */

@@ -20,7 +20,7 @@ struct path {
 };
 
 /* Resolves path from start (a directory; absolute paths start at vfs_root). With vfs_lock held. 0 or -ENOENT, -ENOTDIR, -ELOOP,
-   -ENAMETOOLONG, -ENOMEM. On success the caller calls path_put, after it has released vfs_lock if it likes. */
+   -ENAMETOOLONG, -ENOMEM; with vfs_lock held for reading also VNODE_NEEDS_WRITER: to be done again with it held for writing. On success the caller calls path_put, after it has released vfs_lock if it likes. */
 int path_walk(struct vnode *start, const char *path, unsigned flags, struct path *out) WARN_UNUSED;
 void path_put(struct path *p);
 /* The absolute path of v, terminated; its length or a negative errno (ENOENT: not reachable, ERANGE: does not fit). With vfs_lock held. */

@@ -1,4 +1,5 @@
-/* Vnodes: what a path names. The tree (names, mounts) is protected by one mutex, vfs_lock; a vnode's data by the file system.
+/* Vnodes: what a path names. The tree (names, mounts) is protected by one lock, vfs_lock: for reading where paths are looked up or directories
+   listed, for writing where the tree changes. A vnode's data is protected by its file system.
 
    A vnode is referenced by who holds it; a directory entry of a file system in memory counts as a holder. Identity is (dev, ino). */
 #ifndef FS_VNODE_H
@@ -7,7 +8,7 @@
 #include <kernel/compiler.h>
 #include <kernel/errptr.h>
 #include <linux/stat.h>
-#include <sched/mutex.h>
+#include <sched/rwlock.h>
 #include <stdatomic.h>
 
 struct file;
@@ -39,25 +40,27 @@ struct vnode_dir_sink {
                   unsigned type, uint64_t next);
 };
 
+#define VNODE_NEEDS_WRITER (-ERESTART) /* never leaves fs/ */
+
 /* NULL operations answer EROFS (changes), EINVAL (readlink), ENXIO (open). Names come as (name, len), 1 to 255 bytes, no slash, never "."
    or "..". Pointers returned carry a reference or an ERR_PTR. */
 struct vnode_ops {
-    /* With vfs_lock held: */
+    /* With vfs_lock held. Held for reading, by several at a time, lookup may answer VNODE_NEEDS_WRITER where the file system has to make something first. */
     struct vnode *(*lookup)(struct vnode *dir, const char *name, size_t len);
     struct vnode *(*parent)(struct vnode *dir); /* ENOENT when dir was removed */
     /* The path of v within its file system, "/..." or "" for its root; the length or a negative errno. */
     int (*path)(struct vnode *v, char *buf, size_t size);
-    /* Regular file, directory, symlink (to target), socket. */
+    /* From *cookie on (0: start, without "." and ".."); advances it. */
+    int (*readdir)(struct vnode *dir, uint64_t *cookie, struct vnode_dir_sink *sink);
+    /* For links that lead where no path leads (/proc/self/fd). NULL: by readlink. */
+    struct vnode *(*follow)(struct vnode *link);
+    /* With vfs_lock held for writing. Create: regular file, directory, symlink (to target), socket. */
     struct vnode *(*create)(struct vnode *dir, const char *name, size_t len, uint32_t mode,
                             const char *target);
     int (*remove)(struct vnode *dir, const char *name, size_t len, bool directory);
     int (*link)(struct vnode *dir, const char *name, size_t len, struct vnode *v);
     int (*rename)(struct vnode *from, const char *name, size_t len, struct vnode *to,
                   const char *to_name, size_t to_len, unsigned flags);
-    /* From *cookie on (0: start, without "." and ".."); advances it. */
-    int (*readdir)(struct vnode *dir, uint64_t *cookie, struct vnode_dir_sink *sink);
-    /* For links that lead where no path leads (/proc/self/fd). NULL: by readlink. */
-    struct vnode *(*follow)(struct vnode *link);
     /* Any time: */
     ssize_t (*readlink)(struct vnode *link, char *buf, size_t size); /* not terminated */
     struct file *(*open)(struct vnode *v, int flags);                /* a file without vnode set */
@@ -93,9 +96,10 @@ static inline bool vnode_same(const struct vnode *a, const struct vnode *b)
 /* DT_* of a mode. */
 static inline unsigned vnode_dirent_type(uint32_t mode) { return (mode & S_IFMT) >> 12; }
 
-extern struct mutex vfs_lock;
+/* Nobody takes it for reading who has it. */
+extern struct rwlock vfs_lock;
 
-/* Mounts root over the directory at, from now on, for good. 0, -ENOMEM. With vfs_lock held. */
+/* Mounts root over the directory at, from now on, for good. 0, -ENOMEM. With vfs_lock held for writing. */
 int mount_add(struct vnode *at, struct vnode *root, const char *type, const char *path);
 /* The root of what is mounted on v, or v itself; takes over the reference. With vfs_lock held. */
 struct vnode *mount_cross(struct vnode *v);

@@ -5,7 +5,19 @@
 
 #include <kernel/compiler.h>
 
-struct mutex_waiter;
+enum mutex_turn {
+    MUTEX_TURN_WAIT,
+    MUTEX_TURN_OWNER, /* the mutex was handed over to this waiter */
+    MUTEX_TURN_RETRY, /* it was free: the waiter is to take it like anybody */
+};
+
+/* On the stack of a thread that waits. */
+struct mutex_waiter {
+    struct mutex_waiter *next;
+    struct thread *thread;
+    bool moved;             /* by mutex_lock_for; constant while it is in a queue */
+    _Atomic int turn;       /* enum mutex_turn; the last thing that a waker writes */
+};
 
 struct mutex {
     _Atomic int count;                    /* holder and waiters */
@@ -22,5 +34,11 @@ void mutex_lock(struct mutex *m);
 bool mutex_trylock(struct mutex *m) WARN_UNUSED;
 void mutex_unlock(struct mutex *m);
 bool mutex_held(const struct mutex *m); /* by the caller */
+
+/* For what builds on mutexes (waitq.c). By the holder of m: puts w, whose thread sleeps, behind those that wait for m, as if that thread had called mutex_lock. w->thread
+   is set and w->turn is MUTEX_TURN_WAIT. */
+void mutex_lock_for(struct mutex *m, struct mutex_waiter *w);
+/* And what that thread does then: sleeps until m is its own. */
+void mutex_lock_wait(struct mutex *m, struct mutex_waiter *w);
 
 #endif

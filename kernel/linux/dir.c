@@ -65,7 +65,7 @@ static long list(struct file *f, char *buf, size_t size)
     struct vnode *v = f->vnode;
     struct getdents_sink s = {.sink.entry = sink_entry, .buf = buf, .size = size};
     mutex_lock(&f->pos_lock);
-    mutex_lock(&vfs_lock);
+    rwlock_read_lock(&vfs_lock);
     if (f->pos == 0 && add_dirent(&s, ".", 1, v->ino, vnode_dirent_type(S_IFDIR), 1))
         f->pos = 1;
     if (f->pos == 1 && add_dirent(&s, "..", 2, parent_ino(v), vnode_dirent_type(S_IFDIR), DOTS))
@@ -76,7 +76,7 @@ static long list(struct file *f, char *buf, size_t size)
         r = v->ops->readdir(v, &cookie, &s.sink);
         f->pos = (off_t)(cookie + DOTS);
     }
-    mutex_unlock(&vfs_lock);
+    rwlock_read_unlock(&vfs_lock);
     mutex_unlock(&f->pos_lock);
     if (s.used)
         return (long)s.used;
@@ -194,12 +194,12 @@ long sys_linkat(int from_dirfd, const char *from, int to_dirfd, const char *to, 
         path_put(&p);
         return PTR_ERR(base);
     }
-    mutex_lock(&vfs_lock);
+    rwlock_write_lock(&vfs_lock);
     r = path_walk(base, to, PATH_LITERAL, &q);
     bool found = r == 0;
     if (found)
         r = link_found(&p, &q);
-    mutex_unlock(&vfs_lock);
+    rwlock_write_unlock(&vfs_lock);
     vnode_put(base);
     path_put(&p);
     if (found)
@@ -240,7 +240,7 @@ static int rename_found(struct path *p, struct path *q, unsigned flags)
                : -EROFS;
 }
 
-/* With vfs_lock held. */
+/* With vfs_lock held for writing. */
 static int rename_walk(struct vnode *from_base, const char *from, struct vnode *to_base, const char *to,
                        unsigned flags, struct path *p, struct path *q)
 {
@@ -267,9 +267,9 @@ long sys_renameat2(int from_dirfd, const char *from, int to_dirfd, const char *t
         vnode_put(from_base);
         return PTR_ERR(to_base);
     }
-    mutex_lock(&vfs_lock);
+    rwlock_write_lock(&vfs_lock);
     int r = rename_walk(from_base, from, to_base, to, flags, &p, &q);
-    mutex_unlock(&vfs_lock);
+    rwlock_write_unlock(&vfs_lock);
     path_put(&p);
     path_put(&q);
     vnode_put(from_base);
@@ -314,9 +314,9 @@ long sys_getcwd(char *buf, size_t size)
     if (size == 0)
         return -ERANGE;
     struct vnode *v = vfs_cwd();
-    mutex_lock(&vfs_lock);
+    rwlock_read_lock(&vfs_lock);
     int r = path_of(v, buf, size);
-    mutex_unlock(&vfs_lock);
+    rwlock_read_unlock(&vfs_lock);
     vnode_put(v);
     return r < 0 ? r : r + 1; /* with the terminating zero */
 }

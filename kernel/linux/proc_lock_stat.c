@@ -1,5 +1,6 @@
 /* /proc/lock_stat, and the same on the console when the machine ends, where --lock-stats is given: a line for each mutex and place that had to wait for it, the
-   longest total first. A mutex has a name where the image's table of names knows its address. */
+   longest total first. A mutex has a name where it is data of
+   its own that is called lock or *_lock; one inside of such data has an offset (vfs_lock+0x40 is the writers' mutex of the reader-writer lock). */
 #include <fs/synthfs.h>
 #include <kernel/lock_report.h>
 #include <kernel/option.h>
@@ -27,7 +28,7 @@ static void name_of(char *buf, size_t size, const void *address)
     uint64_t offset = 0;
     const char *name = symbol_name((uint64_t)address, &offset);
     if (name)
-        snprintf(buf, size, "%s+0x%lx", name, offset);
+        snprintf(buf, size, offset ? "%s+0x%lx" : "%s", name, offset);
     else
         snprintf(buf, size, "-");
 }

@@ -8,7 +8,7 @@ import gdb
 
 WORD = gdb.lookup_type("unsigned long")
 # A thread that sleeps is in these first; what called them says why.
-SLEEP_FUNCTIONS = {"switch_stack", "switch_away", "thread_wait", "thread_wait_until", "thread_sleep_until", "waitq_wait", "thread_yield",
+SLEEP_FUNCTIONS = {"switch_stack", "switch_away", "thread_wait", "thread_wait_until", "thread_sleep_until", "waitq_wait", "sleep_until_moved", "sleep_until_turn", "mutex_lock_wait", "thread_yield",
                    "thread_preempt", "preempt_enable_switch", "thread_exit"}
 
 
@@ -214,7 +214,8 @@ class Waiters(gdb.Command):
                 continue
             names = [function_at(rip)[0] or "" for rip, _ in saved_frames(t)]
             bases = [n.partition(".")[0] for n in names]
-            for kind, function in (("mutex", "lock_slow"), ("mutex", "mutex_lock"), ("wait queue", "waitq_wait")):
+            for kind, function in (("wait queue", "waitq_wait"), ("semaphore", "semaphore_down"), ("rwlock", "rwlock_read_lock"),
+                                   ("rwlock", "rwlock_write_lock"), ("mutex", "lock_slow"), ("mutex", "mutex_lock")):
                 if function in bases:
                     callers = [n for n in names[bases.index(function) + 1:] if n and n != "mutex_lock"]
                     print(f"{kind}: waits: {title(t)}, by {' < '.join(callers[:3])}")

@@ -10,6 +10,10 @@
 void bench_handover(void);
 void bench_create(void);
 void bench_wake(void);
+void bench_pipe(void);
+void bench_stream(void);
+void bench_eventfd(void);
+void bench_lookup(void);
 void bench_fair2(void);
 void bench_fair5(void);
 void bench_nice(void);

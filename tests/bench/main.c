@@ -16,6 +16,8 @@ static const struct {
     {"handover", bench_handover}, {"create", bench_create},           {"wake", bench_wake},
     {"fair2", bench_fair2},       {"fair5", bench_fair5},             {"nice", bench_nice},
     {"spread", bench_spread},     {"interactive", bench_interactive}, {"idle", bench_idle},
+    {"pipe", bench_pipe},         {"stream", bench_stream},           {"eventfd", bench_eventfd},
+    {"lookup", bench_lookup},
 };
 
 long cpu_count;

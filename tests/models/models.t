@@ -53,13 +53,30 @@ check wake fail "broken: no second look at the state" -DBROKEN=6 -DWAKERS=3
 check wake fail "broken: active elsewhere is not seen" -DBROKEN=7 -DWAKERS=3
 check mutex pass "three threads, twice each"
 check mutex pass "four threads, once each" -DTHREADS=4 -DROUNDS=1
-check mutex pass "a sleeper is moved onto the queue" -DMORPH
+check mutex pass "a sleeper is moved onto the queue, or gives up" -DMORPH -DROUNDS=1
 check mutex fail "broken: unlock does not look again" -DBROKEN=1
 check mutex fail "broken: a locker does not look at the token" -DBROKEN=2
 check mutex fail "broken: two may pop" -DBROKEN=3
 check mutex fail "broken: the mutex was handed to nobody" -DBROKEN=4
 check mutex fail "broken: moved by a thread that does not hold the mutex" -DMORPH -DBROKEN=5
+check mutex fail "broken: a moved thread takes the mutex by itself though others want it" -DMORPH -DBROKEN=6
+check mutex fail "broken: a thread that gives up is moved" -DMORPH -DBROKEN=7
+check semaphore pass "three threads, one of which may give up"
+check semaphore pass "two threads, twice each" -DTHREADS=2 -DROUNDS=2
+check semaphore fail "broken: who has served does not look again" -DBROKEN=1
+check semaphore fail "broken: who gives up goes though a unit is promised to it" -DBROKEN=2
+check semaphore fail "broken: a waiter does not look for grants" -DBROKEN=3
+check semaphore fail "broken: two serve" -DBROKEN=4
+check rwlock pass "two readers and a writer, twice each"
+check rwlock pass "three readers and a writer" -DREADERS=3 -DROUNDS=1
+check rwlock fail "broken: a reader takes its one back from another count" -DREADERS=3 -DBROKEN=1
+check rwlock fail "broken: who leaves looks for a writer too early" -DBROKEN=2
+check rwlock fail "broken: who comes looks for a writer too early" -DBROKEN=3
+check rwlock fail "broken: a reader counts itself without the mutex" -DBROKEN=4
 if [ "${1:-}" = long ]; then
+    check mutex pass "a sleeper that waits twice" -DMORPH
+    check semaphore pass "three threads, twice each" -DROUNDS=2
+    check rwlock pass "two readers and two writers, twice each" -DWRITERS=2
     check wake pass "one thread, three wakers" -DWAKERS=3
     check wake pass "two threads, two wakers" -DTHREADS=2
     check wake pass "one word, one thread, three wakers" -DONE_WORD -DWAKERS=3

@@ -1,8 +1,10 @@
-/* The hand-off mutex of sched/mutex.c: threads that lock, try to lock and unlock it, and one that is moved onto its queue by another (mutex_lock_for, wait morphing).
+/* The hand-off mutex of sched/mutex.c: threads that lock, try to lock and unlock it, and with MORPH one that waits for a condition (sched/waitq.c) and is moved onto the
+   mutex's queue by another, or gives up by itself.
 
    Stands for (function: here)
      mutex_lock, lock_slow: inline lock     mutex_trylock: in proctype thread      mutex_unlock, unlock_slow: inline unlock
      pop: inline pop                        hand_over: inline hand_over            mutex_lock_for: inline lock_for
+     let_go: in inline unlock               waitq_wake: inline signal              waitq_wait, mutex_lock_wait: in proctype thread
    Sleeping and waking is abstracted to blocking on woken (the wake-up protocol has its own model, wake.pml).
 
    One statement is one access to what other threads see. A successful push is one step; the reversal in pop is one, because only the one with the right to pop
@@ -15,7 +17,9 @@
    BROKEN=2: a locker does not look at the token after queueing.
    BROKEN=3: unlock does not take the token back before it pops again: two may pop.
    BROKEN=4: who wins the token does not see that the first in the queue is itself, and leaves without giving the mutex to anybody.
-   BROKEN=5 (with MORPH): lock_for is called by a thread that does not hold the mutex. */
+   BROKEN=5 (with MORPH): lock_for is called by a thread that does not hold the mutex.
+   BROKEN=6 (with MORPH): unlock lets a moved thread take the mutex by itself without looking whether others want it.
+   BROKEN=7 (with MORPH): the waker does not see that the thread gives up, and moves it. */
 #ifndef THREADS
 #define THREADS 3
 #endif
@@ -34,6 +38,9 @@ byte holders, poppers;
 byte running = THREADS;
 #ifdef MORPH
 byte sleeper;              /* thread + 1 that waits for a condition; protected by the mutex */
+mtype = { waiting, leaving, moved_on };
+mtype entry;               /* its state */
+bit moved[THREADS + 1], retry[THREADS + 1];
 #endif
 
 inline push(w)
@@ -73,6 +80,24 @@ inline hand_over(w)
     atomic { assert(w != 0 && !woken[w]); woken[w] = 1; w = 0 }
 }
 
+#ifdef MORPH
+/* let_go, or else hand_over. */
+inline serve(w)
+{
+    if
+#if BROKEN != 6
+    :: d_step { moved[w] && count == 1 -> count = 0 }
+#else
+    :: d_step { moved[w] -> count-- }
+#endif
+        atomic { assert(!woken[w]); retry[w] = 1; woken[w] = 1; w = 0 }
+    :: else -> hand_over(w)
+    fi
+}
+#else
+#define serve(w) hand_over(w)
+#endif
+
 inline sleep_until_woken()
 {
     atomic { woken[me] -> woken[me] = 0 }
@@ -110,8 +135,12 @@ inline lock()
 /* By the holder, so nobody else may pop, and there is no token. */
 inline lock_for(w)
 {
+    moved[w] = 1;
     count++;
-    push(w)
+    if
+    :: queue == 0 && incoming == 0 -> d_step { next[w] = 0; queue = w }
+    :: else -> push(w)
+    fi
 }
 
 inline unlock()
@@ -123,7 +152,7 @@ inline unlock()
         do
         :: pop(first);
             if
-            :: first != 0 -> hand_over(first); break
+            :: first != 0 -> serve(first); break
             :: else
             fi;
             atomic { sequence++; token = sequence }
@@ -157,13 +186,16 @@ inline critical()
 inline signal()
 {
     lock();
-    atomic { holders++; assert(holders == 1); moved = sleeper; sleeper = 0 }
+    atomic { holders++; assert(holders == 1); found = sleeper; sleeper = 0 }
     atomic { holders-- }
 #if BROKEN == 5
     unlock();
 #endif
     if
-    :: moved != 0 -> lock_for(moved); moved = 0
+#if BROKEN != 7
+    :: d_step { found != 0 && entry == leaving -> entry = moved_on } found = 0
+#endif
+    :: d_step { found != 0 && (entry == waiting || BROKEN == 7) -> entry = moved_on } lock_for(found); found = 0
     :: else
     fi
 #if BROKEN != 5
@@ -175,7 +207,7 @@ inline signal()
 
 proctype thread(byte me)
 {
-    byte first, list, token, n, moved;
+    byte first, list, token, n, found;
     bit got;
     do
     :: n == ROUNDS -> break
@@ -191,9 +223,22 @@ proctype thread(byte me)
     :: n < ROUNDS && me == 1 -> /* waits for a condition, is moved onto the queue by another */
         n++;
         lock();
-        sleeper = me;
+        atomic { sleeper = me; entry = waiting; moved[me] = 0 }
         unlock();
-        atomic { woken[me] -> woken[me] = 0 }
+        if
+        :: atomic { woken[me] -> woken[me] = 0 }
+            if
+            :: d_step { retry[me] -> retry[me] = 0 } moved[me] = 0; lock()
+            :: else
+            fi
+        :: d_step { entry == waiting -> entry = leaving } /* a time-out or a signal */
+            lock();
+            if
+            :: entry == leaving -> assert(sleeper == me); sleeper = 0
+            :: else -> assert(sleeper != me)
+            fi
+        fi;
+        moved[me] = 0;
         critical();
         unlock()
     :: n < ROUNDS && me != 1 -> n++; signal()

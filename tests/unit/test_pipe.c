@@ -1,4 +1,4 @@
-/* SOURCES: fs/pipe.c fs/file.c fs/fd.c fs/poll.c kernel/linux/pipe.c kernel/linux/read_write.c kernel/linux/open.c kernel/linux/eventfd.c fs/vfs.c fs/path.c fs/vnode.c fs/dir_file.c tests/unit/host/host.c */
+/* SOURCES: fs/pipe.c fs/file.c fs/fd.c fs/poll.c kernel/linux/pipe.c kernel/linux/read_write.c kernel/linux/open.c kernel/linux/eventfd.c fs/vfs.c fs/path.c fs/vnode.c sched/rwlock.c fs/dir_file.c tests/unit/host/host.c */
 /* Pipes and eventfds: capacity, atomicity of small writes, ends that close, SIGPIPE; and a stream through a pipe by several threads. */
 #include <asm/errno.h>
 #include <fs/file.h>

@@ -1,4 +1,4 @@
-/* SOURCES: fs/ramfs.c fs/ramfs_dir.c fs/ramfs_file.c fs/pagetree.c fs/erofs.c fs/erofs_dir.c fs/vnode.c fs/path.c fs/vfs.c fs/dir_file.c fs/file.c fs/fd.c fs/poll.c fs/pipe.c kernel/linux/open.c kernel/linux/read_write.c kernel/linux/dir.c kernel/linux/stat.c kernel/linux/attr.c kernel/linux/truncate.c kernel/linux/fcntl.c tests/unit/host/host.c */
+/* SOURCES: fs/ramfs.c fs/ramfs_dir.c fs/ramfs_file.c fs/pagetree.c fs/erofs.c fs/erofs_dir.c fs/vnode.c sched/rwlock.c fs/path.c fs/vfs.c fs/dir_file.c fs/file.c fs/fd.c fs/poll.c fs/pipe.c kernel/linux/open.c kernel/linux/read_write.c kernel/linux/dir.c kernel/linux/stat.c kernel/linux/attr.c kernel/linux/truncate.c kernel/linux/fcntl.c tests/unit/host/host.c */
 /* Files and directories against a model: the host's own file system. The same random calls go to our system calls and to the host's, in an empty
    folder; results, errors, data and listings must be equal. First on a plain ramfs; then the host's folder is packed into an EROFS
    image, which becomes the lower layer, and the history goes on. Last, paths against a table. */

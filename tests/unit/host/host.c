@@ -50,6 +50,7 @@
 #pragma weak random_add
 #pragma weak signal_send_self
 #pragma weak signal_mask_swap
+#pragma weak percpu_count
 
 /* ---- memory ---- */
 
@@ -177,6 +178,7 @@ struct percpu {
     uint64_t rest[64];
 } __attribute__((aligned(64)));
 _Thread_local struct percpu host_percpu;
+unsigned percpu_count = 1;
 static _Atomic int next_id = 1;
 
 static struct thread *thread_make(void)
