@@ -174,7 +174,7 @@ struct percpu {
     struct percpu *self;
     struct thread *current;
     unsigned preempt_count, need_resched;
-    uint64_t rest[16];
+    uint64_t rest[64]; /* at least as large */
 };
 _Thread_local struct percpu host_percpu;
 static _Atomic int next_id = 1;
