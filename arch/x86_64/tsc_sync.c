@@ -29,6 +29,8 @@ static void answer_all(void *arg)
         uint32_t asked = atomic_load_explicit(&c->asked, memory_order_acquire);
         if (asked == atomic_load_explicit(&c->answered, memory_order_relaxed))
             continue;
+        if (atomic_load_explicit(&c->apart, memory_order_relaxed) && clock_current_line().mult)
+            (void)clock_change_to_each(0);
         atomic_store_explicit(&c->answer, clock_tsc(), memory_order_relaxed);
         atomic_store_explicit(&c->answered, asked, memory_order_release);
         apic_send_ipi(percpu_table[i]->apic_id, APIC_VECTOR_TSC);
@@ -69,8 +71,8 @@ void tsc_sync_cpu(struct clock_cpu *c)
     struct clock_line line = percpu_table[0]->clock->line;
 
     if (has_adjust && rdmsr(MSR_TSC_ADJUST) != boot_adjust) {
-        log_info("clock: the TSC of CPU %u was set apart, by firmware perhaps; set back", percpu()->id);
         wrmsr(MSR_TSC_ADJUST, boot_adjust);
+        log_info("clock: the TSC of CPU %u was set apart, by firmware perhaps; set back", percpu()->id);
     }
     for (unsigned i = 0; i < ROUNDS; i++)
         ask(c, &b);
@@ -78,9 +80,12 @@ void tsc_sync_cpu(struct clock_cpu *c)
     c->line = line;
     if (!offset)
         return;
+    /* Until the change is made nobody may read the time here, the log neither. */
     c->line.offset += (uint64_t)(((__int128)offset * line.mult) >> 32);
+    atomic_store_explicit(&c->apart, true, memory_order_relaxed);
+    do
+        ask(c, &b); /* the boot CPU makes the change: its TSC is the one that all have read */
+    while (clock_current_line().mult);
     log_warn("clock: the TSC of CPU %u is %lld behind the boot CPU's (+-%lld); reading the time is slower for that", percpu()->id,
              (long long)offset, (long long)(b.high - b.low) / 2);
-    while (!clock_change_to_each(0))
-        irq_enable_and_halt();
 }

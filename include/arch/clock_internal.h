@@ -47,6 +47,7 @@ struct clock_cpu {
     _Atomic uint32_t asked __attribute__((aligned(64)));
     _Atomic uint32_t answered;
     _Atomic uint64_t answer;
+    _Atomic bool apart; /* not equal, that is; ordered by asked */
 };
 
 /* clock_read.c */
