@@ -9,18 +9,17 @@
 #include <fs/poll.h>
 #include <kernel/console.h>
 #include <kernel/log.h>
+#include <kernel/ring_spsc.h>
 #include <kernel/string.h>
 #include <sched/thread.h>
 #include <sched/waitq.h>
-#include <stdatomic.h>
 
-#define RAW_SIZE 256u   /* power of two */
+#define RAW_SIZE 256u /* power of two */
 #define LINES_SIZE 4096u
 #define LINE_MAX 1024u
 
-static uint8_t raw[RAW_SIZE];
-static _Atomic unsigned raw_head, raw_tail; /* head: interrupt handler; tail: console thread */
-static struct thread *_Atomic editor;
+RING_SPSC(raw, uint8_t, RAW_SIZE); /* from the interrupt handler to the console thread */
+static struct thread *editor;      /* set before the interrupt is on */
 
 static struct mutex lock = MUTEX_INIT; /* protects all below */
 static struct waitq readers = WAITQ_INIT(readers);
@@ -32,29 +31,13 @@ static bool started;
 
 void console_write(const char *data, size_t n) { serial_write(data, n); }
 
+/* What comes while the ring is full is lost, as on a line without flow control. */
 static void receive(void *arg)
 {
     int c;
-    while ((c = serial_read()) >= 0) {
-        unsigned head = atomic_load_explicit(&raw_head, memory_order_relaxed);
-        if (head - atomic_load_explicit(&raw_tail, memory_order_acquire) < RAW_SIZE) {
-            raw[head % RAW_SIZE] = (uint8_t)c;
-            atomic_store_explicit(&raw_head, head + 1, memory_order_release);
-        }
-    }
-    struct thread *t = atomic_load_explicit(&editor, memory_order_relaxed);
-    if (t)
-        thread_wake(t);
-}
-
-static int next_byte(void)
-{
-    unsigned tail = atomic_load_explicit(&raw_tail, memory_order_relaxed);
-    if (tail == atomic_load_explicit(&raw_head, memory_order_acquire))
-        return -1;
-    int c = raw[tail % RAW_SIZE];
-    atomic_store_explicit(&raw_tail, tail + 1, memory_order_release);
-    return c;
+    while ((c = serial_read()) >= 0)
+        (void)ring_spsc_put(&raw, &(uint8_t){(uint8_t)c});
+    thread_wake(editor);
 }
 
 static void deliver(const char *line, unsigned n)
@@ -103,19 +86,17 @@ static void editor_thread(void *arg)
 {
     static char line[LINE_MAX];
     unsigned n = 0;
-    atomic_store_explicit(&editor, thread_current(), memory_order_relaxed);
-    receive(NULL); /* what came before interrupts were on */
+    uint8_t c;
     for (;;) {
-        int c = next_byte();
-        if (c >= 0) {
+        if (ring_spsc_take(&raw, &c)) {
             n = edit(line, n, c);
             continue;
         }
         thread_wait_prepare();
-        if (atomic_load_explicit(&raw_tail, memory_order_relaxed) != atomic_load_explicit(&raw_head, memory_order_acquire))
-            thread_wait_cancel();
-        else
+        if (ring_spsc_empty(&raw))
             thread_wait();
+        else
+            thread_wait_cancel();
     }
 }
 
@@ -126,11 +107,14 @@ static void start_input(void)
         return;
     started = true;
     poll_source_init(&source);
-    int err = serial_irq_enable(receive);
+    editor = thread_create("console", editor_thread, NULL);
+    if (!editor) {
+        log_warn("console: no input: no memory for its thread");
+        return;
+    }
+    int err = serial_irq_enable(receive); /* what came before raises it at once */
     if (err)
         log_warn("console: no input: error %d", err);
-    else if (!thread_create("console", editor_thread, NULL))
-        log_warn("console: no input: no memory for its thread");
 }
 
 bool console_readable(void)

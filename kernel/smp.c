@@ -1,6 +1,7 @@
 /* Brings up the other CPUs: makes what each subsystem needs for one, starts all at once, and goes
    on with the boot; just before the program starts it looks whether all have come. One that has not
    is named in the log and left out; devices get their CPUs then. */
+#include <arch/apic.h>
 #include <arch/irq.h>
 #include <arch/smp.h>
 #include <arch/tlb.h>
@@ -45,6 +46,8 @@ static int prepare(unsigned id, unsigned apic_id)
         err = page_cpu_init(p);
     if (!err)
         err = kmem_cpu_init(p);
+    if (!err)
+        err = clock_cpu_init(p);
     if (!err)
         err = random_cpu_init(p);
     if (!err)

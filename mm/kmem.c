@@ -6,6 +6,7 @@
 #include <arch/percpu.h>
 #include <asm/errno.h>
 #include <kernel/log.h>
+#include <kernel/percpu_counter.h>
 #include <kernel/string.h>
 #include <mm/kmem.h>
 #include <mm/page.h>
@@ -13,7 +14,6 @@
 #include <mm/stack_probe.h>
 #include <sched/mutex.h>
 #include <sched/thread.h>
-#include <stdatomic.h>
 #include <sys/queue.h>
 
 #define SLAB_ORDER 2u
@@ -60,7 +60,7 @@ struct kmem_cpu {
 static struct cache_class classes[CLASSES];
 static uint8_t class_of_size[SMALL_MAX / 16 + 1]; /* by (size + 15) / 16; written once at start-up */
 static struct kmem_cpu boot_magazines;
-static _Atomic uint64_t held;
+PERCPU_COUNTER(held_bytes);
 
 void kmem_init(void)
 {
@@ -79,6 +79,8 @@ int kmem_cpu_init(struct percpu *p)
     return p->kmem ? 0 : -ENOMEM;
 }
 
+static void held_add(uint64_t n) { percpu_counter_add(PERCPU_COUNTER_OF(held_bytes), (int64_t)n); }
+
 static struct slab *head_of(const void *p) { return (struct slab *)ALIGN_DOWN((uint64_t)p, SLAB_SIZE); }
 
 /* Capacity of a slab, and the offset of its first object: objects whose size is a multiple of 64 are aligned to 64. */
@@ -95,7 +97,7 @@ static void *take_locked(unsigned class)
         s = pages_alloc(SLAB_ORDER);
         if (!s)
             return NULL;
-        atomic_fetch_add_explicit(&held, SLAB_SIZE, memory_order_relaxed);
+        held_add(SLAB_SIZE);
         *s = (struct slab){.magic = SLAB_MAGIC, .class = (uint16_t)class};
         LIST_INSERT_HEAD(&c->partial, s, link);
         c->empty++;
@@ -127,7 +129,7 @@ static void give_locked(void *p)
         return;
     if (c->empty) {
         LIST_REMOVE(s, link);
-        atomic_fetch_sub_explicit(&held, SLAB_SIZE, memory_order_relaxed);
+        held_add(-SLAB_SIZE);
         pages_free(s, SLAB_ORDER);
     } else {
         c->empty++;
@@ -187,7 +189,7 @@ static void *alloc_large(size_t size)
     struct slab *s = pages_alloc(order); /* aligned to at least SLAB_SIZE */
     if (!s)
         return NULL;
-    atomic_fetch_add_explicit(&held, PAGE_SIZE << order, memory_order_relaxed);
+    held_add(PAGE_SIZE << order);
     *s = (struct slab){.magic = LARGE_MAGIC, .order = order};
     return (char *)s + HEAD_SIZE;
 }
@@ -218,7 +220,7 @@ void kfree(void *p)
     if (unlikely(s->magic != SLAB_MAGIC)) {
         if (s->magic != LARGE_MAGIC || (char *)p != (char *)s + HEAD_SIZE)
             panic("kmem: free of %p, which is not an allocation", p);
-        atomic_fetch_sub_explicit(&held, PAGE_SIZE << s->order, memory_order_relaxed);
+        held_add(-(PAGE_SIZE << s->order));
         s->magic = 0;
         pages_free(s, s->order);
         return;
@@ -249,4 +251,4 @@ void *krealloc(void *p, size_t size)
     return q;
 }
 
-uint64_t kmem_held_bytes(void) { return atomic_load_explicit(&held, memory_order_relaxed); }
+uint64_t kmem_held_bytes(void) { return percpu_gauge_read(PERCPU_COUNTER_OF(held_bytes)); }

@@ -1,49 +1,33 @@
-/* Time. Monotonic time is the TSC times a factor (32.32 fixed point with a shift), started at entry. The TSC's rate comes from, in this order: kvmclock
-   (the hypervisor's own factors), CPUID leaf 0x15 or 0x40000010, or a measurement of about 2 ms against PIT channel 2. Wall time: kvmclock, else the RTC.
+/* Time. Monotonic time is a line over the TSC, started at entry (clock_read.c). The TSC's rate comes from, in this order: kvmclock (kvmclock.c: the hypervisor's own
+   factors, which are followed), CPUID leaf 0x15 or 0x40000010, or a measurement of about 2 ms against PIT channel 2. Wall time: kvmclock, else the RTC; it is an offset
+   to monotonic time, one word, so that setting it disturbs nothing else.
 
    The deadline timer is the local APIC's: TSC deadline where the CPU has it, else one-shot count. There is no periodic interrupt. An armed timer that
    would fire earlier than the new deadline is left alone: one needless interrupt costs less than an exit for each change.
 
-   KVM: Documentation/virt/kvm/x86/msr.rst (pvclock). Intel SDM volume 3: 11.5.4, 18.17. 8254 data sheet. MC146818 data sheet. */
+   Intel SDM volume 3: 11.5.4, 18.17. 8254 data sheet. MC146818 data sheet. */
 #include <arch/apic.h>
+#include <arch/clock_internal.h>
 #include <arch/cpu.h>
 #include <arch/io.h>
 #include <kernel/boot.h>
 #include <kernel/clock.h>
 #include <kernel/log.h>
-#include <mm/page.h>
+#include <mm/kmem.h>
+#include <asm/errno.h>
 #include <stdatomic.h>
 
 #define MSR_TSC_DEADLINE 0x6e0u
-#define MSR_KVM_WALL_CLOCK 0x4b564d00u
-#define MSR_KVM_SYSTEM_TIME 0x4b564d01u
 #define PIT_HZ 1193182u
 #define PIT_SAMPLE_TICKS 2400u /* about 2 ms */
 #define DEFAULT_KHZ 1000000u
 
-struct pvclock_time {
-    uint32_t version, pad0;
-    uint64_t tsc_timestamp, system_time;
-    uint32_t tsc_to_system_mul;
-    int8_t tsc_shift;
-    uint8_t flags, pad[2];
-};
-struct pvclock_wall {
-    uint32_t version, sec, nsec;
-};
-
-/* Constant after clock_init. */
-static uint64_t base_tsc, ns_per_tsc; /* ns = (tsc - base) * ns_per_tsc >> 32 */
-static uint64_t tsc_khz, tsc_per_ns;  /* tsc_per_ns: 32.32 */
-static uint64_t apic_per_ns;          /* timer counts in a nanosecond, 32.32 */
+static uint64_t ns_per_tsc;  /* 32.32, of the machine's start; after that clock_read.c knows */
+static uint64_t apic_per_ns; /* timer counts in a nanosecond, 32.32; constant after clock_init, as is: */
 static bool deadline_mode;
+static _Atomic uint64_t tsc_per_ns;    /* 32.32 */
 static _Atomic int64_t wall_offset_ns; /* realtime - monotonic */
-
-uint64_t clock_monotonic_ns(void)
-{
-    uint64_t t = rdtsc() - base_tsc;
-    return (uint64_t)(((unsigned __int128)t * ns_per_tsc) >> 32);
-}
+static struct clock_cpu boot_clock;
 
 uint64_t clock_realtime_ns(void)
 {
@@ -62,39 +46,11 @@ void clock_delay_us(unsigned us)
         cpu_relax();
 }
 
-static void set_tsc_khz(uint64_t khz)
-{
-    tsc_khz = khz;
-    ns_per_tsc = (1000000ull << 32) / khz;
-}
+static void set_tsc_khz(uint64_t khz) { ns_per_tsc = (1000000ull << 32) / khz; }
 
-static bool kvm_features(uint32_t *features)
+void clock_set_timer_rate(uint64_t mult)
 {
-    uint32_t r[4];
-    if (!cpu_features.hypervisor)
-        return false;
-    cpuid(0x40000000, 0, r);
-    if (r[1] != 0x4b4d564b || r[2] != 0x564b4d56 || r[3] != 0x4d) /* "KVMKVMKVM" */
-        return false;
-    cpuid(0x40000001, 0, r);
-    *features = r[0];
-    return true;
-}
-
-static bool tsc_from_kvmclock(void)
-{
-    static struct pvclock_time time __attribute__((aligned(64)));
-    uint32_t features;
-    if (!kvm_features(&features) || !(features & 8)) /* KVM_FEATURE_CLOCKSOURCE2 */
-        return false;
-    wrmsr(MSR_KVM_SYSTEM_TIME, virt_to_phys(&time) | 1);
-    uint32_t mul = *(volatile uint32_t *)&time.tsc_to_system_mul;
-    int shift = *(volatile int8_t *)&time.tsc_shift;
-    if (!mul)
-        return false;
-    ns_per_tsc = shift >= 0 ? (uint64_t)mul << shift : (uint64_t)mul >> -shift;
-    tsc_khz = (1000000ull << 32) / ns_per_tsc;
-    return true;
+    atomic_store_explicit(&tsc_per_ns, (uint64_t)(((unsigned __int128)1 << 64) / mult), memory_order_relaxed);
 }
 
 static bool tsc_from_cpuid(void)
@@ -210,16 +166,12 @@ static uint64_t rtc_seconds(void)
     return (uint64_t)days_from_civil((int)(2000 + year % 100), month, day) * 86400 + h * 3600 + m * 60 + s;
 }
 
-static uint64_t wall_time_ns(void)
+/* What the hypervisor has written anew, and a change of the time that is not complete: a few instructions. */
+static inline void follow_host(const struct percpu *p)
 {
-    static struct pvclock_wall wall __attribute__((aligned(16)));
-    uint32_t features;
-    if (kvm_features(&features) && (features & 8)) {
-        wrmsr(MSR_KVM_WALL_CLOCK, virt_to_phys(&wall));
-        /* the time at the guest's start on the hypervisor's scale, whose zero is near our own: system time is TSC based */
-        return *(volatile uint32_t *)&wall.sec * NS_PER_SEC + *(volatile uint32_t *)&wall.nsec;
-    }
-    return rtc_seconds() * NS_PER_SEC;
+    if (unlikely(kvmclock_changed(p->clock)))
+        kvmclock_follow(p->clock);
+    clock_settle();
 }
 
 void clock_arm(uint64_t deadline_ns)
@@ -227,11 +179,12 @@ void clock_arm(uint64_t deadline_ns)
     struct percpu *p = percpu();
     if (deadline_ns >= p->armed_ns)
         return;
+    follow_host(p);
     p->armed_ns = deadline_ns;
     uint64_t now = clock_monotonic_ns();
     uint64_t delta = deadline_ns > now ? deadline_ns - now : 1;
     if (deadline_mode) {
-        uint64_t tsc = (uint64_t)(((unsigned __int128)delta * tsc_per_ns) >> 32);
+        uint64_t tsc = (uint64_t)(((unsigned __int128)delta * atomic_load_explicit(&tsc_per_ns, memory_order_relaxed)) >> 32);
         wrmsr(MSR_TSC_DEADLINE, rdtsc() + tsc + 1);
         return;
     }
@@ -243,27 +196,62 @@ static void (*deadline_fn)(void *);
 
 static void timer_interrupt(void *arg)
 {
-    percpu()->armed_ns = UINT64_MAX;
+    struct percpu *p = percpu();
+    follow_host(p);
+    p->armed_ns = UINT64_MAX;
     deadline_fn(arg);
 }
 
-void clock_init_cpu(void)
+static void timer_init_cpu(void)
 {
     percpu()->armed_ns = UINT64_MAX;
     apic_write(APIC_TIMER_DIVIDE, 0xb); /* by 1 */
     apic_write(APIC_LVT_TIMER, APIC_VECTOR_TIMER | (deadline_mode ? 2u << 17 : 0));
+    __asm__ volatile("mfence" ::: "memory"); /* SDM 11.5.4.1: before the first deadline, where the register is memory */
+}
+
+int clock_cpu_init(struct percpu *p)
+{
+    p->clock = kzalloc(sizeof(*p->clock)); /* aligned to 64, as its size is */
+    return p->clock ? 0 : -ENOMEM;
+}
+
+void clock_init_cpu(void)
+{
+    timer_init_cpu();
+    if (kvmclock_used())
+        kvmclock_init_cpu(percpu()->clock);
+    else
+        tsc_sync_cpu(percpu()->clock);
+}
+
+/* Without kvmclock. */
+static void start_by_tsc(bool known)
+{
+    if (!known && !cpu_features.invariant_tsc && !cpu_features.hypervisor)
+        log_warn("clock: this CPU's TSC may change its rate, and time with it");
+    boot_clock.line = clock_line_through(boot_info.entry_tsc, 0, ns_per_tsc);
+    clock_start(&boot_clock.line);
+    tsc_sync_init();
 }
 
 void clock_init(void (*fn)(void *arg))
 {
+    uint64_t wall;
     deadline_fn = fn;
-    base_tsc = boot_info.entry_tsc;
+    percpu()->clock = &boot_clock;
     irq_set_handler(APIC_VECTOR_TIMER, timer_interrupt, NULL);
     deadline_mode = cpu_features.tsc_deadline;
-    clock_init_cpu();
-    bool known = tsc_from_kvmclock() || tsc_from_cpuid();
+    timer_init_cpu();
+    bool by_host = kvmclock_start(boot_info.entry_tsc), known = by_host || tsc_from_cpuid();
+    if (by_host)
+        ns_per_tsc = boot_clock.line.mult;
     if (!known || !deadline_mode)
         measure(!known);
-    tsc_per_ns = (tsc_khz << 32) / 1000000;
-    atomic_store_explicit(&wall_offset_ns, (int64_t)wall_time_ns(), memory_order_relaxed);
+    if (!by_host)
+        start_by_tsc(known);
+    clock_set_timer_rate(ns_per_tsc);
+    if (!kvmclock_wall_ns(&wall))
+        wall = rtc_seconds() * NS_PER_SEC;
+    clock_set_realtime_ns(wall);
 }

@@ -3,6 +3,7 @@
 #define ARCH_APIC_H
 
 #include <arch/irq.h>
+#include <arch/percpu.h>
 
 #define APIC_ID 0x20
 #define APIC_TASK_PRIORITY 0x80
@@ -21,6 +22,7 @@
 #define APIC_VECTOR_TIMER 0xef /* the first fixed one */
 #define APIC_VECTOR_WAKE 0xf0
 #define APIC_VECTOR_TLB 0xf1
+#define APIC_VECTOR_TSC 0xf4
 #define APIC_VECTOR_SPURIOUS 0xff
 
 #define APIC_ICR_ASSERT 0x4000u  /* fixed delivery, level asserted */
@@ -49,9 +51,10 @@ bool irq_reachable(unsigned apic_id);
 /* Clocks and the deadline timer: finds out the TSC's rate and wall time; fn runs in interrupt
    context when a deadline has passed. */
 void clock_init(void (*fn)(void *arg));
-void clock_init_cpu(void); /* another CPU's timer */
-/* The next timer interrupt of this CPU, at deadline_ns (monotonic) or a little later; UINT64_MAX:
-   none. Interrupts off. */
+/* What another CPU needs, before it starts (0 or -ENOMEM); and its clock and timer, on that CPU, interrupts off. */
+int clock_cpu_init(struct percpu *p);
+void clock_init_cpu(void);
+/* The next timer interrupt of this CPU, at deadline_ns (monotonic) or a little later; UINT64_MAX: none. Interrupts off. */
 void clock_arm(uint64_t deadline_ns);
 
 #endif

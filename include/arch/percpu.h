@@ -9,6 +9,7 @@
 struct thread;
 
 #define PERCPU_MAX 256 /* CPUs; more stay unused */
+#define PERCPU_COUNTERS 32 /* the linker script checks it */
 
 struct percpu {
     struct percpu *self;       /* 0 */
@@ -35,6 +36,8 @@ struct percpu {
     uint64_t tlb_excused;      /* the last TLB generation that the host has promised to flush for; tlb.c's lock */
     struct irq_cpu *irqs;      /* vector.c */
     struct kvm_shared kvm;
+    struct clock_cpu *clock;   /* arch/clock_internal.h */
+    _Atomic uint64_t counters[PERCPU_COUNTERS]; /* kernel/percpu_counter.h; this CPU writes, anyone reads */
 };
 
 /* All CPUs that the machine has, in order of their ids, the boot CPU first; complete before the
@@ -49,6 +52,11 @@ static inline struct thread *percpu_current(void) { return host_percpu.current; 
 static inline void percpu_preempt_inc(void) { host_percpu.preempt_count++; }
 static inline bool percpu_preempt_dec(void) { return --host_percpu.preempt_count == 0; }
 static inline bool percpu_need_resched(void) { return host_percpu.need_resched != 0; }
+static inline void percpu_count_add(size_t counter, uint64_t n)
+{
+    _Atomic uint64_t *p = &host_percpu.counters[counter];
+    __atomic_store_n(p, __atomic_load_n(p, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+}
 #else
 static inline struct percpu *percpu(void)
 {
@@ -76,6 +84,11 @@ static inline bool percpu_need_resched(void)
     bool needed;
     __asm__ volatile("cmpl $0, %%gs:20" : "=@ccnz"(needed)::"memory");
     return needed;
+}
+/* One instruction, without a lock prefix: no interrupt and no move to another CPU comes into the middle of it, and no other CPU writes there. */
+static inline void percpu_count_add(size_t counter, uint64_t n)
+{
+    __asm__ volatile("addq %1, %%gs:%c2(,%0,8)" ::"r"(counter), "er"(n), "i"(offsetof(struct percpu, counters)) : "cc");
 }
 #endif
 

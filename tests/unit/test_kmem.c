@@ -1,8 +1,9 @@
-/* SOURCES: tests/unit/host/host.c */
+/* SOURCES: kernel/percpu_counter.c tests/unit/host/host.c */
 /* The kernel heap: random histories with a pattern in every object, alignment, large sizes, lack of memory at every point, and memory given back. */
 #include "kmem_pages.h"
 #include "../../mm/kmem.c"
 #include "host/host.h"
+#include "host_cpus.h"
 #include "tap.h"
 
 static uint64_t rng;
@@ -205,6 +206,7 @@ int main(void)
 {
     alarm(120);
     rng = host_seed();
+    host_cpus_start();
     kmem_init();
     test_sizes();
     test_histories();

@@ -1,9 +1,10 @@
-/* SOURCES: sched/mutex.c sched/lockstat.c tests/unit/host/host.c */
+/* SOURCES: kernel/percpu_counter.c sched/mutex.c sched/lockstat.c tests/unit/host/host.c */
 /* SANITIZE: thread */
 /* The kernel heap on several CPUs (each thread is one): objects are freed by others than those that allocated them, under ThreadSanitizer. */
 #include "kmem_pages.h"
 #include "../../mm/kmem.c"
 #include "host/host.h"
+#include "host_cpus.h"
 #include "tap.h"
 
 #define CPUS 6
@@ -42,12 +43,14 @@ static void cpu(void *arg)
             give_locked(mine->magazines[c].objects[--mine->magazines[c].count]);
         mutex_unlock(&classes[c].lock);
     }
+    host_cpu_end();
 }
 
 int main(void)
 {
     struct host_thread *t[CPUS];
     alarm(100);
+    host_cpus_start();
     kmem_init();
     for (long i = 0; i < CPUS; i++)
         t[i] = host_spawn(cpu, (void *)i);

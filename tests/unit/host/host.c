@@ -175,7 +175,7 @@ struct percpu {
     struct percpu *self;
     struct thread *current;
     unsigned preempt_count, need_resched;
-    uint64_t rest[64];
+    uint64_t rest[64]; /* at least as large */
 } __attribute__((aligned(64)));
 _Thread_local struct percpu host_percpu;
 unsigned percpu_count = 1;
