@@ -35,6 +35,7 @@
 #pragma weak strlcpy
 #pragma weak thread_interrupted
 #pragma weak thread_wake
+#pragma weak preempt_enable_switch
 #pragma weak clock_monotonic_ns
 #pragma weak clock_realtime_ns
 #pragma weak mutex_lock
@@ -169,12 +170,12 @@ struct thread {
     struct thread *next_ended;
 };
 
-/* Layout as in include/arch/percpu.h. */
+/* As in include/arch/percpu.h: the first fields, and room for the others, which a test with CPUs sets by copying its own (test_rcu.c asserts that they fit). */
 struct percpu {
     struct percpu *self;
     struct thread *current;
     unsigned preempt_count, need_resched;
-    uint64_t rest[16];
+    uint64_t rest[29];
 };
 _Thread_local struct percpu host_percpu;
 static _Atomic int next_id = 1;
