@@ -4,6 +4,7 @@
 
 #include <kernel/compiler.h>
 #include <kernel/signal_pending.h>
+#include <sched/rcu.h>
 
 struct thread;
 
@@ -18,9 +19,10 @@ struct app_thread {
     uint64_t start_rsp;
     int (*start_fn)(void *);
     void *start_arg;
+    struct rcu_head rcu;
 };
 
-/* True if the application has a thread of this id now. Takes threads_lock. */
+/* True if the application has a thread of this id now. Holds it for a moment (thread_hold). */
 bool app_thread_exists(int tid);
 /* The thread (thread id 1) that runs fn and then, by program_start, the program. NULL when there is no memory. */
 struct thread *program_main_thread(void (*fn)(void *));

@@ -25,4 +25,7 @@ int signal_take(struct thread *t, uint64_t set, siginfo_t *info);
 /* Discards what is pending of sig, anywhere. */
 void signal_forget(int sig);
 
+/* The current thread has a signal to look at: this CPU preempts it again and again, soon, until it is found in application code. Any context. */
+void signal_nudge(void);
+
 #endif

@@ -11,6 +11,7 @@
 #include <arch/trap_internal.h>
 #include <asm/errno.h>
 #include <kernel/clock.h>
+#include <kernel/init.h>
 #include <kernel/panic.h>
 #include <kernel/program.h>
 #include <kernel/signal.h>
@@ -178,13 +179,12 @@ static bool push_frame(struct trap_frame *f, const siginfo_t *info, uint64_t add
     return true;
 }
 
-void signal_preempted(struct trap_frame *f)
+/* A thread was preempted with this frame and goes on: pending signals are delivered if it was in application code. */
+static void preempted(struct trap_frame *f)
 {
     struct thread *t = thread_current();
     siginfo_t info;
     int sig;
-    if (!t->app)
-        return;
     if (symbol_is_kernel(f->rip)) { /* the kernel finishes what it does, and its end delivers in most system calls */
         signal_nudge();
         return;
@@ -198,6 +198,10 @@ void signal_preempted(struct trap_frame *f)
     }
     signal_note(t);
 }
+
+static const struct signal_hooks hooks = {.nudge = signal_nudge, .preempted = preempted};
+static void register_hooks(void) { sched_set_signal_hooks(&hooks); }
+INIT(INIT_EARLY, register_hooks);
 
 void signal_fault(struct trap_frame *f, int sig, int code, uint64_t address)
 {

@@ -18,6 +18,7 @@
 #include <mm/kmem.h>
 #include <mm/vm.h>
 #include <sched/internal.h>
+#include <sched/rcu.h>
 #include <stdatomic.h>
 
 #define THREAD_FLAGS (CLONE_VM | CLONE_THREAD | CLONE_SIGHAND)
@@ -29,10 +30,10 @@ static _Atomic int app_threads = 1;
 
 bool app_thread_exists(int tid)
 {
-    mutex_lock(&threads_lock);
-    struct thread *t = thread_find(tid);
+    struct thread *t = thread_hold(tid);
     bool found = t && t->app;
-    mutex_unlock(&threads_lock);
+    if (t)
+        thread_release(t);
     return found;
 }
 
@@ -62,7 +63,7 @@ long singlet_clone(unsigned long flags, void *stack, int *parent_tid, int *child
     if (flags & CLONE_CHILD_CLEARTID)
         a->clear_child_tid = child_tid;
     signal_pending_init(&a->signals);
-    t->app = a;
+    atomic_store_explicit(&t->app, a, memory_order_release);
     t->fs_base = flags & CLONE_SETTLS ? tls : parent->fs_base;
     t->blocked_signals = parent->blocked_signals;
     if (flags & CLONE_PARENT_SETTID)
@@ -81,6 +82,8 @@ struct futex_thread *thread_futex(struct thread *t)
     return t->app || ended ? &t->futex : NULL;
 }
 
+static void free_app_thread(struct rcu_head *head) { kfree(CONTAINER_OF(head, struct app_thread, rcu)); }
+
 /* The last things of a thread: robust futexes, the joiner's futex; the last thread ends the machine. */
 static void app_thread_end(int status)
 {
@@ -97,7 +100,7 @@ static void app_thread_end(int status)
         futex_wake_address(a->clear_child_tid, 1);
     }
     if (t->tid != 1)
-        kfree(a);
+        rcu_call(&a->rcu, free_app_thread); /* signal_send.c may be looking at it */
 }
 
 /* The end happens on the kernel stack: as soon as the joiner's futex is cleared, the thread's own stack may go away under it. */
@@ -153,8 +156,7 @@ long sys_get_robust_list(int tid, void **list, size_t *size)
     long err = 0;
     if (!user_range_ok(list, sizeof(*list)) || !user_range_ok(size, sizeof(*size)))
         return -EFAULT;
-    mutex_lock(&threads_lock);
-    struct thread *t = tid ? thread_find(tid) : thread_current();
+    struct thread *t = thread_hold(tid ? tid : thread_current()->tid);
     struct app_thread *a = t ? t->app : NULL;
     if (a) {
         *list = a->robust_list;
@@ -162,7 +164,8 @@ long sys_get_robust_list(int tid, void **list, size_t *size)
     } else {
         err = -ESRCH;
     }
-    mutex_unlock(&threads_lock);
+    if (t)
+        thread_release(t);
     return err;
 }
 
