@@ -204,12 +204,14 @@ static void run_calls(void)
 {
     for (unsigned i = 0; i < percpu_count; i++) {
         struct rcu_cpu *c = &runq_of(i)->rcu;
-        while (c->taken) {
-            struct rcu_head *head = c->taken;
-            c->taken = head->next;
+        struct rcu_head *head, *next;
+        unsigned n = 0;
+        for (head = c->taken; head; head = next, n++) {
+            next = head->next;
             head->fn(head);
-            atomic_fetch_sub_explicit(&c->waiting, 1, memory_order_relaxed);
         }
+        if (n)
+            atomic_fetch_sub_explicit(&c->waiting, n, memory_order_relaxed);
     }
 }
 

@@ -339,8 +339,8 @@ static void prepare_stack(struct thread *t, void (*fn)(void *), void *arg)
 {
     uint64_t top = t->kernel_stack_base + KERNEL_STACK_SIZE;
     top -= ALIGN_UP(cpu_features.xsave_size, 64);
-    t->xstate = (void *)top; /* the head of the area must start out as zero: a valid initial state */
-    memset(t->xstate, 0, cpu_features.xsave_size);
+    t->xstate = (void *)top;
+    cpu_xstate_init(t->xstate);
     t->kernel_stack_top = top;
     uint64_t *sp = (uint64_t *)top;
     *--sp = 0;
@@ -399,6 +399,13 @@ void thread_start(struct thread *t)
         thread_yield();
 }
 
+void thread_discard(struct thread *t)
+{
+    thread_unlist(t);
+    atomic_store_explicit(&t->placed, false, memory_order_relaxed);
+    thread_stack_push(&percpu()->runq->ended, t);
+}
+
 struct thread *thread_create(const char *name, void (*fn)(void *), void *arg)
 {
     struct thread *t = thread_new(name, fn, arg);
@@ -410,7 +417,8 @@ struct thread *thread_create(const char *name, void (*fn)(void *), void *arg)
 void thread_exit(void)
 {
     struct thread *t = thread_current();
-    thread_unlist(t);
+    if (atomic_load_explicit(&t->listed, memory_order_relaxed) != THREAD_NOT_LISTED)
+        thread_unlist(t);
     irq_disable();
     atomic_store_explicit(&t->state, THREAD_DEAD, memory_order_relaxed);
     switch_away(false);

@@ -98,9 +98,11 @@ void thread_list(struct thread *t)
 void thread_unlist(struct thread *t)
 {
     mutex_lock(&t->life);
-    atomic_store_explicit(&t->listed, THREAD_NOT_LISTED, memory_order_relaxed);
+    thread_unlist_held(t);
     mutex_unlock(&t->life);
 }
+
+void thread_unlist_held(struct thread *t) { atomic_store_explicit(&t->listed, THREAD_NOT_LISTED, memory_order_relaxed); }
 
 /* ---- looking ---- */
 

@@ -4,7 +4,6 @@
 
 #include <kernel/compiler.h>
 #include <kernel/signal_pending.h>
-#include <sched/rcu.h>
 
 struct thread;
 
@@ -19,7 +18,6 @@ struct app_thread {
     uint64_t start_rsp;
     int (*start_fn)(void *);
     void *start_arg;
-    struct rcu_head rcu;
 };
 
 /* True if the application has a thread of this id now. Holds it for a moment (thread_hold). */

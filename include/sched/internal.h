@@ -39,6 +39,7 @@ struct thread {
     struct mutex life;           /* who holds it keeps the thread from ending */
     /* What the application's threads have used that lived here before; `life` (cpu_usage.c). */
     uint64_t past_ns, past_voluntary, past_involuntary;
+    struct app_thread *app_memory; /* for `app`; made when first needed, by its maker */
 
     uint64_t saved_rsp;          /* while not running; THREAD_KEPT_BYTES end here */
     uint64_t kernel_stack_top;
@@ -70,7 +71,7 @@ struct thread {
     void (*fn)(void *);
     void *arg;
     /* Application threads (kernel/linux). */
-    struct app_thread *_Atomic app; /* NULL for kernel threads; at its end taken away under `life`, and freed by RCU */
+    struct app_thread *_Atomic app; /* NULL for kernel threads; at its end taken away under `life`. Its memory is only recycled */
     uint64_t blocked_signals;    /* written by this thread only */
     struct futex_thread futex;
 };
@@ -94,6 +95,7 @@ bool thread_is_idle(const struct thread *t);
 /* A thread that was not started: thread_start puts it on a run queue. NULL when there is no memory. */
 struct thread *thread_new(const char *name, void (*fn)(void *), void *arg);
 void thread_start(struct thread *t);
+void thread_discard(struct thread *t); /* it is not to be started */
 /* From the timer interrupt: deadlines of sleeping threads and the time slice. */
 void timer_init(void);
 void timer_interrupt_run(uint64_t now);

@@ -24,13 +24,15 @@ int thread_table_add(struct thread *t) WARN_UNUSED;
 void thread_list(struct thread *t);
 /* The current thread's end: from here on nobody holds it, and its id finds nothing. Sleeps while somebody holds it. */
 void thread_unlist(struct thread *t);
+/* The same for the current thread, which is held. */
+void thread_unlist_held(struct thread *t);
 
 /* The thread of this id, held: it does not end until thread_release. NULL: there is none. Sleeps. Holding one, do not hold another. */
 struct thread *thread_hold(int id);
 void thread_release(struct thread *t);
 
 /* The first thread in slot *slot or after it, NULL: none; *slot becomes the one to go on with. Takes no lock: it may end, and its structure become another thread's, at any
-   time; what it points to may be looked at within an RCU read section. */
+   time; but a structure it stays. */
 struct thread *thread_after(unsigned *slot);
 /* The same, held. */
 struct thread *thread_hold_after(unsigned *slot);

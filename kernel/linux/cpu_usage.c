@@ -53,12 +53,12 @@ int cpu_usage_threads(void)
 
 void cpu_usage_retire(struct thread *t)
 {
-    struct cpu_usage u = {0};
     mutex_lock(&t->life);
-    add(&u, t);
-    t->past_ns += u.cpu_ns;
-    t->past_voluntary += u.voluntary;
-    t->past_involuntary += u.involuntary;
+    uint64_t involuntary = MIN(t->preemptions, t->switches);
+    t->past_ns += thread_cpu_time_ns(t);
+    t->past_voluntary += t->switches - involuntary;
+    t->past_involuntary += involuntary;
+    thread_unlist_held(t);
     /* seq_cst: the thread then looks at the process's signals (signal_thread_end), and who sends one
        makes it pending and then looks at app */
     atomic_store_explicit(&t->app, NULL, memory_order_seq_cst);

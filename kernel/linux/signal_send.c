@@ -12,7 +12,6 @@
 #include <kernel/user.h>
 #include <linux/signal.h>
 #include <sched/internal.h>
-#include <sched/rcu.h>
 #include <sched/timer.h>
 #include <stdatomic.h>
 
@@ -244,11 +243,8 @@ void signal_thread_end(struct thread *t, struct signal_pending *left)
 /* t, which is not held, has one pending. */
 static bool has_pending(const struct thread *t, int sig)
 {
-    rcu_read_lock();
     const struct app_thread *a = atomic_load_explicit(&t->app, memory_order_acquire);
-    bool has = a && (atomic_load_explicit(&a->signals.any, memory_order_acquire) & BIT(sig));
-    rcu_read_unlock();
-    return has;
+    return a && (atomic_load_explicit(&a->signals.any, memory_order_acquire) & BIT(sig));
 }
 
 /* Discards one that is pending anywhere. Few threads have any, so most are not held for it. */

@@ -18,7 +18,6 @@
 #include <mm/kmem.h>
 #include <mm/vm.h>
 #include <sched/internal.h>
-#include <sched/rcu.h>
 #include <stdatomic.h>
 
 #define THREAD_FLAGS (CLONE_VM | CLONE_THREAD | CLONE_SIGHAND)
@@ -50,13 +49,15 @@ long singlet_clone(unsigned long flags, void *stack, int *parent_tid, int *child
         return -ENOSYS;
     if (!user_range_ok((char *)stack - 16, 16))
         return -EINVAL;
-    struct app_thread *a = kzalloc(sizeof(*a));
-    if (!a)
-        return -EAGAIN;
     struct thread *parent = thread_current();
     struct thread *t = thread_new(parent->name, app_thread_main, NULL);
-    if (!t) {
-        kfree(a);
+    if (!t)
+        return -EAGAIN;
+    struct app_thread *a = t->app_memory;
+    if (!a)
+        a = t->app_memory = kmalloc(sizeof(*a));
+    if (!a) {
+        thread_discard(t);
         return -EAGAIN;
     }
     *a = (struct app_thread){.start_rsp = (uint64_t)stack, .start_fn = fn, .start_arg = arg};
@@ -82,8 +83,6 @@ struct futex_thread *thread_futex(struct thread *t)
     return t->app || ended ? &t->futex : NULL;
 }
 
-static void free_app_thread(struct rcu_head *head) { kfree(CONTAINER_OF(head, struct app_thread, rcu)); }
-
 /* The last things of a thread: robust futexes, the joiner's futex; the last thread ends the machine. */
 static void app_thread_end(int status)
 {
@@ -99,8 +98,6 @@ static void app_thread_end(int status)
         atomic_store_explicit((_Atomic int *)a->clear_child_tid, 0, memory_order_release);
         futex_wake_address(a->clear_child_tid, 1);
     }
-    if (t->tid != 1)
-        rcu_call(&a->rcu, free_app_thread); /* signal_send.c may be looking at it */
 }
 
 /* The end happens on the kernel stack: as soon as the joiner's futex is cleared, the thread's own stack may go away under it. */
