@@ -134,6 +134,48 @@ static void test_many(void)
     ok(!thread_after(&slot), "none is left");
 }
 
+/* Few structures that go off the stack and back in another order: what a pop without the count would stumble over. */
+#define SHUFFLED 5
+static thread_stack shuffled;
+
+static void shuffler(void *arg)
+{
+    for (int i = 0; i < 4 * ROUNDS && !wrong; i++) {
+        struct thread *two[2];
+        for (int k = 0; k < 2; k++) {
+            two[k] = thread_stack_pop(&shuffled);
+            if (two[k] && atomic_exchange(&two[k]->placed, true))
+                wrong = true;
+        }
+        for (int k = 0; k < 2; k++) {
+            if (!two[k])
+                continue;
+            atomic_store(&two[k]->placed, false);
+            thread_stack_push(&shuffled, two[k]);
+        }
+    }
+}
+
+static void test_stack(void)
+{
+    struct host_thread *h[MAKERS];
+    struct thread *t;
+    int n = 0;
+    for (int i = 0; i < SHUFFLED; i++) {
+        t = kzalloc(sizeof(*t));
+        if (thread_table_add(t))
+            wrong = true;
+        thread_stack_push(&shuffled, t);
+    }
+    for (int i = 0; i < MAKERS; i++)
+        h[i] = host_spawn(shuffler, NULL);
+    for (int i = 0; i < MAKERS; i++)
+        host_join(h[i]);
+    while (n <= SHUFFLED && thread_stack_pop(&shuffled))
+        n++;
+    ok(!wrong && n == SHUFFLED, "a stack loses nothing and gives nothing twice");
+}
+
 static void test_ids(void)
 {
     int last = -1;
@@ -170,6 +212,7 @@ int main(void)
 {
     alarm(100);
     test_many();
+    test_stack();
     test_ids();
     test_full();
     return done();
