@@ -1,4 +1,4 @@
-/* Signals. Actions belong to the process, masks to threads; a pending signal is a thread's or the process's (signal_pending.c). One for the process is taken by the first thread that
+/* Signals. Actions belong to the process (signal_action.c), masks to threads; a pending signal is a thread's or the process's (signal_pending.c). One for the process is taken by the first thread that
    does not block it: the sender wakes one such, and a thread that begins to block it, or ends, passes that on to another (signal_send.c).
 
    Where a handler runs: a thread that signals itself, and a thread whose interruptible wait was ended by a signal, run it as a function call at the end of
