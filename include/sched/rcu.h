@@ -27,7 +27,7 @@ static inline void rcu_read_lock(void)
 static inline void rcu_read_unlock(void) { preempt_enable(); }
 
 /* fn(head) runs in the thread "rcu" after all read sections that have begun by now are over; in no order. It may take mutexes, and must not wait for RCU. Never allocates,
-   never waits; any context in which interrupts are off or the thread stays on its CPU or not. */
+   never waits. Threads, also with preemption or interrupts off if the stack was probed before. */
 void rcu_call(struct rcu_head *head, void (*fn)(struct rcu_head *head));
 /* The same for threads that may sleep: waits if more than RCU_LIMIT wait on this CPU. So from here come at most RCU_LIMIT for each CPU and one more for each thread. */
 #define RCU_LIMIT 4096u
