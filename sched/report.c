@@ -1,4 +1,4 @@
-/* A snapshot of threads. threads_lock keeps a thread from ending meanwhile; its numbers are read while it goes on, each a word, so each is right
+/* A snapshot of threads. Each is held while it is looked at; its numbers are read while it goes on, each a word, so each is right
    for itself. Of what a thread's CPU writes without atomics only counters are read here, as in cpu_usage.c. */
 #include <asm/errno.h>
 #include <kernel/string.h>
@@ -43,35 +43,34 @@ static void fill(struct thread_info *out, const struct thread *t)
 int thread_report(struct thread_info *out, unsigned max)
 {
     struct thread *t;
-    unsigned n = 0;
-    mutex_lock(&threads_lock);
-    TAILQ_FOREACH(t, &all_threads, all_link) {
-        if (n < max)
-            fill(&out[n], t);
-        n++;
+    unsigned n = 0, slot = 0;
+    while (n < max && (t = thread_hold_after(&slot))) {
+        fill(&out[n++], t);
+        thread_release(t);
     }
-    mutex_unlock(&threads_lock);
+    while (thread_after(&slot))
+        n++;
     return (int)n;
 }
 
 int thread_report_one(int id, struct thread_info *out)
 {
-    mutex_lock(&threads_lock);
-    const struct thread *t = thread_find(id);
-    if (t)
-        fill(out, t);
-    mutex_unlock(&threads_lock);
-    return t ? 0 : -ESRCH;
+    struct thread *t = thread_hold(id);
+    if (!t)
+        return -ESRCH;
+    fill(out, t);
+    thread_release(t);
+    return 0;
 }
 
 int thread_report_next(int id)
 {
     const struct thread *t;
-    int next = -1;
-    mutex_lock(&threads_lock);
-    TAILQ_FOREACH(t, &all_threads, all_link)
-        if (t->app && t->tid > id && (next < 0 || t->tid < next))
-            next = t->tid;
-    mutex_unlock(&threads_lock);
-    return next;
+    unsigned slot = id < 0 ? 0 : thread_slot_of(id) + 1;
+    while ((t = thread_after(&slot))) {
+        int next = atomic_load_explicit(&t->listed, memory_order_acquire);
+        if (t->app && next >= 0)
+            return next;
+    }
+    return -1;
 }

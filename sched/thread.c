@@ -8,7 +8,7 @@
    Extended state: a voluntary switch happens in a function call, where the C ABI lets vector registers die. Where they live (page fault, preemption) live_xstate is
    not 0 and the switch saves them.
 
-   Thread structures and their stacks are recycled through a list and never given back to the heap: a late wake-up of a dead thread is harmless. One that is still on some
+   Thread structures and their stacks are recycled (thread_table.c) and never given back to the heap: a late wake-up of a dead thread is harmless. One that is still on some
    CPU's list (its token is taken) is not recycled yet. */
 #include <arch/apic.h>
 #include <arch/cpu.h>
@@ -18,7 +18,6 @@
 #include <kernel/clock.h>
 #include <kernel/log.h>
 #include <kernel/print.h>
-#include <kernel/signal_fault.h>
 #include <kernel/string.h>
 #include <mm/kmem.h>
 #include <mm/kstack.h>
@@ -31,14 +30,10 @@
 #define POLL_TURNS_MAX 100u /* some microseconds */
 #define POLL_TURNS_MIN 2u
 
-struct thread_list all_threads = TAILQ_HEAD_INITIALIZER(all_threads);
-struct mutex threads_lock = MUTEX_INIT;
-
 static struct runq boot_runq;
 static struct thread boot_thread;
 struct cpu_set all_cpus;
-static struct thread *_Atomic free_threads; /* recycled; popped only under threads_lock */
-static _Atomic int next_tid = 1;
+static const struct signal_hooks *signals; /* NULL until there is an application */
 _Static_assert(offsetof(struct thread, interrupted) == 0, "syscall_stubs.S");
 
 struct thread *switch_stack(struct thread *prev, uint64_t *save_rsp, uint64_t load_rsp);
@@ -48,7 +43,7 @@ void thread_preempt(struct trap_frame *f);
 
 bool thread_is_idle(const struct thread *t) { return t == percpu()->runq->idle; }
 int thread_id(const struct thread *t) { return t->tid; }
-int thread_newest_id(void) { return atomic_load_explicit(&next_tid, memory_order_relaxed) - 1; }
+void sched_set_signal_hooks(const struct signal_hooks *hooks) { signals = hooks; }
 unsigned *thread_net_batch(void) { return &thread_current()->net_batch; }
 
 /* The next thread to run, off the queue; the idle thread if there is none. What may not run here is sent on. */
@@ -81,6 +76,7 @@ static void switch_away(bool stay)
     struct thread *prev = p->current;
 
     runq_count(&q->passes);
+    rcu_quiescent(q);
     wake_take_incoming(q);
     wake_answer_thief(q);
     p->need_resched = 0;
@@ -126,7 +122,7 @@ static void switch_away(bool stay)
 static inline void look_at_signals(const struct thread *t)
 {
     if (unlikely(atomic_load_explicit(&t->interrupted, memory_order_relaxed)) && t->app)
-        signal_nudge();
+        signals->nudge();
 }
 
 /* On the new thread's stack, interrupts off. prev is not ours any more once it is sent away or not active. */
@@ -137,12 +133,8 @@ void thread_switched(struct thread *prev)
         cpu_xstate_restore(self->xstate);
     look_at_signals(self);
     if (atomic_load_explicit(&prev->state, memory_order_relaxed) == THREAD_DEAD) {
-        struct thread *head = atomic_load_explicit(&free_threads, memory_order_relaxed);
         atomic_store_explicit(&prev->active, false, memory_order_relaxed);
-        do
-            prev->free_next = head;
-        while (!atomic_compare_exchange_weak_explicit(&free_threads, &head, prev, memory_order_release,
-                                                      memory_order_relaxed));
+        thread_stack_push(&percpu()->runq->ended, prev);
     } else if (unlikely(prev->moving)) {
         prev->moving = false;
         wake_send_away(prev);
@@ -167,9 +159,9 @@ void thread_preempt(struct trap_frame *f)
     struct thread *t = thread_current();
     t->live_xstate++;
     switch_away(true);
-    if (unlikely(atomic_load_explicit(&t->interrupted, memory_order_relaxed))) {
+    if (unlikely(atomic_load_explicit(&t->interrupted, memory_order_relaxed)) && t->app) {
         irq_enable();
-        signal_preempted(f);
+        signals->preempted(f);
         irq_disable();
     }
     t->live_xstate--;
@@ -191,6 +183,7 @@ void preempt_enable_switch(void)
 {
     if (percpu()->interrupt_depth)
         return;
+    stack_probe();
     uint64_t flags = irq_save();
     if (flags & 0x200)
         switch_away(true);
@@ -212,6 +205,8 @@ void thread_wait(void)
 {
     stack_probe();
     uint64_t flags = irq_save();
+    if (unlikely(percpu()->preempt_count))
+        panic("thread: %d sleeps with preemption off, or in an RCU read section", thread_current()->tid);
     if (atomic_load_explicit(&thread_current()->state, memory_order_relaxed) != THREAD_RUNNABLE)
         switch_away(false);
     irq_restore(flags);
@@ -274,6 +269,7 @@ static void wake_interrupt(void *arg)
     wake_take_incoming(q);
     wake_answer_thief(q);
     timer_take_requests();
+    rcu_interrupt(q);
     if (unlikely(atomic_load_explicit(&q->watch.wanted, memory_order_relaxed))) {
         atomic_store_explicit(&q->watch.wanted, false, memory_order_relaxed);
         watchdog_busy(q);
@@ -294,19 +290,26 @@ void thread_kick(struct thread *t)
 
 static struct thread *thread_recycle(void)
 {
-    mutex_lock(&threads_lock);
-    struct thread *t = atomic_load_explicit(&free_threads, memory_order_acquire);
-    /* only pushes race with us: the holder of the mutex is the one popper, so no ABA */
-    while (t && !atomic_compare_exchange_weak_explicit(&free_threads, &t, t->free_next, memory_order_acquire,
-                                                       memory_order_acquire))
-        ;
-    mutex_unlock(&threads_lock);
+    unsigned self = percpu()->id; /* the warmest; others will do */
+    struct thread *t = thread_stack_pop(&runq_of(self)->ended);
+    for (unsigned n = 1; !t && n < percpu_count; n++)
+        t = thread_stack_pop(&runq_of((self + n) % percpu_count)->ended);
     if (t && atomic_exchange_explicit(&t->placed, true, memory_order_acquire)) {
-        /* a late wake-up has it on some CPU's list: later */
-        struct thread *head = atomic_load_explicit(&free_threads, memory_order_relaxed);
-        do
-            t->free_next = head;
-        while (!atomic_compare_exchange_weak_explicit(&free_threads, &head, t, memory_order_release, memory_order_relaxed));
+        thread_stack_push(&runq_of(self)->ended, t); /* a late wake-up has it on some CPU's list: later */
+        return NULL;
+    }
+    return t;
+}
+
+static struct thread *structure_new(void)
+{
+    struct thread *t = kzalloc(sizeof(*t));
+    if (!t)
+        return NULL;
+    t->sleep_timer.fn = sleep_timer_fn;
+    t->placed = true;
+    if (thread_table_add(t)) {
+        kfree(t);
         return NULL;
     }
     return t;
@@ -315,22 +318,20 @@ static struct thread *thread_recycle(void)
 static struct thread *thread_blank(void)
 {
     struct thread *t = thread_recycle();
-    if (t) {
-        memset((char *)t + THREAD_KEPT_BYTES, 0, sizeof(*t) - THREAD_KEPT_BYTES);
-        atomic_store_explicit(&t->interrupted, false, memory_order_relaxed);
-        atomic_store_explicit(&t->state, THREAD_NEW, memory_order_relaxed);
-        return t;
+    if (!t)
+        t = structure_new();
+    if (t && !t->kernel_stack_base)
+        t->kernel_stack_base = kstack_alloc(KERNEL_STACK_SIZE);
+    if (t && !t->kernel_stack_base) { /* it has its place for good: kept for better times */
+        atomic_store_explicit(&t->placed, false, memory_order_relaxed);
+        thread_stack_push(&percpu()->runq->ended, t);
+        return NULL;
     }
-    t = kzalloc(sizeof(*t));
     if (!t)
         return NULL;
-    t->kernel_stack_base = kstack_alloc(KERNEL_STACK_SIZE);
-    if (!t->kernel_stack_base) {
-        kfree(t);
-        return NULL;
-    }
-    t->sleep_timer.fn = sleep_timer_fn;
-    t->placed = true;
+    memset((char *)t + THREAD_KEPT_BYTES, 0, sizeof(*t) - THREAD_KEPT_BYTES);
+    atomic_store_explicit(&t->interrupted, false, memory_order_relaxed);
+    atomic_store_explicit(&t->state, THREAD_NEW, memory_order_relaxed);
     return t;
 }
 
@@ -338,8 +339,8 @@ static void prepare_stack(struct thread *t, void (*fn)(void *), void *arg)
 {
     uint64_t top = t->kernel_stack_base + KERNEL_STACK_SIZE;
     top -= ALIGN_UP(cpu_features.xsave_size, 64);
-    t->xstate = (void *)top; /* the head of the area must start out as zero: a valid initial state */
-    memset(t->xstate, 0, cpu_features.xsave_size);
+    t->xstate = (void *)top;
+    cpu_xstate_init(t->xstate);
     t->kernel_stack_top = top;
     uint64_t *sp = (uint64_t *)top;
     *--sp = 0;
@@ -379,11 +380,8 @@ struct thread *thread_new(const char *name, void (*fn)(void *), void *arg)
     t->cpu = (int)percpu()->id;
     t->fn = fn;
     t->arg = arg;
-    t->tid = atomic_fetch_add_explicit(&next_tid, 1, memory_order_relaxed);
     strlcpy(t->name, name, sizeof(t->name));
-    mutex_lock(&threads_lock);
-    TAILQ_INSERT_TAIL(&all_threads, t, all_link);
-    mutex_unlock(&threads_lock);
+    thread_list(t);
     return t;
 }
 
@@ -401,6 +399,13 @@ void thread_start(struct thread *t)
         thread_yield();
 }
 
+void thread_discard(struct thread *t)
+{
+    thread_unlist(t);
+    atomic_store_explicit(&t->placed, false, memory_order_relaxed);
+    thread_stack_push(&percpu()->runq->ended, t);
+}
+
 struct thread *thread_create(const char *name, void (*fn)(void *), void *arg)
 {
     struct thread *t = thread_new(name, fn, arg);
@@ -412,22 +417,12 @@ struct thread *thread_create(const char *name, void (*fn)(void *), void *arg)
 void thread_exit(void)
 {
     struct thread *t = thread_current();
-    mutex_lock(&threads_lock);
-    TAILQ_REMOVE(&all_threads, t, all_link);
-    mutex_unlock(&threads_lock);
+    if (atomic_load_explicit(&t->listed, memory_order_relaxed) != THREAD_NOT_LISTED)
+        thread_unlist(t);
     irq_disable();
     atomic_store_explicit(&t->state, THREAD_DEAD, memory_order_relaxed);
     switch_away(false);
     panic("thread: %d ran after its end", t->tid);
-}
-
-struct thread *thread_find(int tid)
-{
-    struct thread *t;
-    TAILQ_FOREACH(t, &all_threads, all_link)
-        if (t->tid == tid)
-            return t;
-    return NULL;
 }
 
 static void cpu_set_add(unsigned cpu) { atomic_fetch_or_explicit(&all_cpus.bits[cpu / 64], 1ull << (cpu % 64), memory_order_relaxed); }
@@ -447,7 +442,9 @@ void sched_init(void)
     p->runq = &boot_runq;
     p->current = &boot_thread;
     timer_init();
-    TAILQ_INSERT_TAIL(&all_threads, &boot_thread, all_link);
+    if (thread_table_add(&boot_thread))
+        panic("thread: no memory for the table");
+    thread_list(&boot_thread); /* id 0 */
     irq_set_handler(APIC_VECTOR_WAKE, wake_interrupt, NULL);
     clock_init(deadline_interrupt);
     atomic_store_explicit(&p->online, true, memory_order_release);
@@ -469,6 +466,7 @@ int sched_cpu_init(struct percpu *p)
     memset(&idle->affinity, 0, sizeof(idle->affinity));
     idle->affinity.bits[p->id / 64] = 1ull << (p->id % 64);
     runq_init(p->runq, p->id, idle);
+    p->runq->rcu.idle = true;
     p->current = idle;
     return timer_cpu_init(p);
 }
@@ -478,6 +476,7 @@ uint64_t sched_idle_stack(const struct percpu *p) { return p->runq->idle->kernel
 void sched_online(void)
 {
     struct percpu *p = percpu();
+    rcu_idle_leave(p->runq);
     cpu_set_add(p->id);
     uint64_t now = clock_monotonic_ns();
     p->current->charged_ns = now;
@@ -518,14 +517,16 @@ static void set_idle(const struct runq *q, bool idle)
 static void halt(struct runq *q)
 {
     atomic_store_explicit(&q->activity, CPU_HALTED, memory_order_seq_cst);
-    if (has_work(q))
-        return;
-    tlb_idle_enter();
-    clock_arm(timer_next());
-    irq_enable_and_halt();
-    irq_disable();
-    atomic_fetch_add_explicit(&q->wakeups, 1, memory_order_relaxed);
-    tlb_idle_leave();
+    rcu_idle_enter(q); /* may find work for this CPU */
+    if (!has_work(q)) {
+        tlb_idle_enter();
+        clock_arm(timer_next());
+        irq_enable_and_halt();
+        irq_disable();
+        atomic_fetch_add_explicit(&q->wakeups, 1, memory_order_relaxed);
+        tlb_idle_leave();
+    }
+    rcu_idle_leave(q);
 }
 
 void sched_idle(void)

@@ -3,6 +3,7 @@
 #define ARCH_CPU_H
 
 #include <arch/percpu.h>
+#include <kernel/string.h>
 
 struct cpu_features {
     bool xsave, fsgsbase, x2apic, tsc_deadline, invariant_tsc, rdrand, rdseed, hypervisor;
@@ -58,6 +59,12 @@ void cpu_set_fs_base(uint64_t base);
 
 /* Saves and restores the extended state (XSAVE, or FXSAVE where there is no XSAVE); area: 64-byte aligned, xsave_size bytes. */
 void cpu_xstate_save(void *area);
+/* Makes fresh memory an area. Only the header of XSAVE has to be 0 (SDM volume 1, 13.4.2 and 13.7): what is restored was saved before. */
+static inline void cpu_xstate_init(void *area)
+{
+    if (cpu_features.xsave)
+        memset((char *)area + 512, 0, 64);
+}
 void cpu_xstate_restore(const void *area);
 
 /* One byte to the isa-debug-exit device, power-off by ACPI, then whatever else stops a machine. */

@@ -20,7 +20,7 @@ struct app_thread {
     void *start_arg;
 };
 
-/* True if the application has a thread of this id now. Takes threads_lock. */
+/* True if the application has a thread of this id now. Holds it for a moment (thread_hold). */
 bool app_thread_exists(int tid);
 /* The thread (thread id 1) that runs fn and then, by program_start, the program. NULL when there is no memory. */
 struct thread *program_main_thread(void (*fn)(void *));

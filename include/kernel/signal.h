@@ -14,7 +14,7 @@ void signal_send_self(int sig);
 /* To the process: a thread that does not block the signal takes it. Any thread. */
 void signal_send_process(int sig);
 /* The signal of q->info, to the process (tid 0) or to one of its threads. 1, or 0 if it is ignored, -ESRCH if there is no such thread. If q is pending already, it
-   stays what it is. Any thread; takes threads_lock. */
+   stays what it is. Any thread; holds threads, one at a time. */
 int signal_send_queued(struct queued_signal *q, int tid);
 /* t, the caller, no longer is a thread of the application (t->app is NULL): signals of the process that it might have taken go to others; its own, left, are dropped. */
 void signal_thread_end(struct thread *t, struct signal_pending *left);

@@ -17,13 +17,11 @@ struct thread_info {
     uint64_t affinity[PERCPU_MAX / 64];
 };
 
-/* Fills in the first max threads, in the order in which they were made, and returns how many there are. A snapshot: threads go on meanwhile. May sleep. */
+/* Fills in the first max threads, in the order of their places in the table, and returns how many there are. A snapshot: threads go on meanwhile. May sleep. */
 int thread_report(struct thread_info *out, unsigned max);
 /* One thread: 0 or -ESRCH. May sleep. */
 int thread_report_one(int id, struct thread_info *out);
-/* The smallest id after this one of the application's threads; -1: there is none. May sleep. */
+/* The id after this one of the application's threads, in the order of the table; -1: there is none. Begin with -1. */
 int thread_report_next(int id);
-/* The last id that was given. */
-int thread_newest_id(void);
 
 #endif

@@ -29,6 +29,16 @@ struct watch {
     _Atomic uint64_t since_ns; /* when that was new, or when the CPU had nothing to do */
 };
 
+/* rcu.c */
+struct rcu_cpu {
+    _Atomic bool asked;         /* a grace period waits for this CPU to be quiescent; whoever takes it counts that */
+    _Atomic bool idle;          /* it reads nothing: it is halted, or has not come yet. This CPU writes */
+    _Atomic unsigned waiting;   /* calls that have not run */
+    struct timer timer;         /* of this CPU: begins a grace period for its calls */
+    struct rcu_head *taken;     /* calls that wait for the present grace period; the thread "rcu" only */
+    struct rcu_head *_Atomic calls; /* a stack, newest first; pushed by this CPU */
+};
+
 struct runq {
     /* This CPU only, interrupts off. */
     struct run_tree fair;
@@ -55,6 +65,8 @@ struct runq {
     _Atomic uint64_t online_ns; /* when the CPU came; its idle thread's CPU time counts from then on */
 
     struct watch watch;
+    struct rcu_cpu rcu;
+    thread_stack ended; /* structures of threads that ended here, to be recycled */
 
     /* Pushed by any CPU: a stack of threads linked by wake_next. */
     struct thread *_Atomic incoming __attribute__((aligned(64)));
@@ -107,6 +119,17 @@ static inline void watchdog_busy(struct runq *q)
     if (unlikely(!atomic_load_explicit(&q->watch.watching, memory_order_relaxed)))
         watchdog_start(q);
 }
+
+/* rcu.c: what a CPU tells. Interrupts off. */
+void rcu_report(struct runq *q);
+static inline void rcu_quiescent(struct runq *q)
+{
+    if (unlikely(atomic_load_explicit(&q->rcu.asked, memory_order_relaxed)))
+        rcu_report(q);
+}
+void rcu_interrupt(struct runq *q); /* another CPU has sent one */
+void rcu_idle_enter(struct runq *q);
+void rcu_idle_leave(struct runq *q);
 
 bool affinity_has(const struct thread *t, unsigned cpu);
 

@@ -45,7 +45,7 @@ unsigned *thread_net_batch(void);
 /* The priority that the thread was given: 0 for SCHED_OTHER, 1..99 for real time. Any thread that cannot end meanwhile. */
 int thread_priority(const struct thread *t);
 /* owner holds what a thread of priority prio waits for, and is to run as if it had at least that priority until the next call; 0: nobody
-   waits any more. Calls for one owner come one after the other, with mutexes held, among them threads_lock; does not switch, does not sleep. */
+   waits any more. Calls for one owner come one after the other, with mutexes held, perhaps with the owner held; does not switch, does not sleep. */
 void thread_inherit(struct thread *owner, int prio);
 
 /* While held, this thread is neither preempted nor moved to another CPU. Nests; must not sleep inside. */

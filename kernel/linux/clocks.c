@@ -61,12 +61,12 @@ bool clock_only_read(int id)
 
 static int other_thread_cpu(int tid, uint64_t *ns)
 {
-    mutex_lock(&threads_lock);
-    struct thread *t = thread_find(tid);
+    struct thread *t = thread_hold(tid);
     bool found = t && t->app;
     if (found)
         *ns = thread_cpu_time_ns(t);
-    mutex_unlock(&threads_lock);
+    if (t)
+        thread_release(t);
     return found ? 0 : -ESRCH;
 }
 

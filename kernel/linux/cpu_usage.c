@@ -1,12 +1,11 @@
-/* What the application used of the CPUs: the sum over its living threads, and what those left
-   behind that have ended. Both change together under threads_lock, so that the process's CPU time
-   never goes back when a thread ends. */
+/* What the application used of the CPUs: the sum over its threads, and over what those left behind
+   in their structures (past_*) that have ended. A thread's share moves from the one to the other
+   under its `life`, so that the process's CPU time never goes back when a thread ends. */
 #include <kernel/cpu_usage.h>
 #include <kernel/compiler.h>
 #include <sched/cputime.h>
 #include <sched/internal.h>
-
-static struct cpu_usage ended; /* threads_lock */
+#include <stdatomic.h>
 
 /* A thread's preemptions count interruptions, some of which changed nothing, so they are no more
  * than its switches. */
@@ -27,13 +26,19 @@ struct cpu_usage cpu_usage_self(void)
 
 struct cpu_usage cpu_usage_process(void)
 {
-    struct thread *t;
-    mutex_lock(&threads_lock);
-    struct cpu_usage u = ended;
-    TAILQ_FOREACH(t, &all_threads, all_link)
-    if (t->app)
-        add(&u, t);
-    mutex_unlock(&threads_lock);
+    struct cpu_usage u = {0};
+    for (unsigned slot = 0, end = thread_slots(); slot < end; slot++) {
+        struct thread *t = thread_slot(slot);
+        if (!t)
+            continue;
+        mutex_lock(&t->life);
+        u.cpu_ns += t->past_ns;
+        u.voluntary += t->past_voluntary;
+        u.involuntary += t->past_involuntary;
+        if (t->app)
+            add(&u, t);
+        mutex_unlock(&t->life);
+    }
     return u;
 }
 
@@ -41,17 +46,21 @@ int cpu_usage_threads(void)
 {
     struct thread *t;
     int n = 0;
-    mutex_lock(&threads_lock);
-    TAILQ_FOREACH(t, &all_threads, all_link)
-    n += t->app != NULL;
-    mutex_unlock(&threads_lock);
+    for (unsigned slot = 0; (t = thread_after(&slot));)
+        n += t->app != NULL;
     return n;
 }
 
 void cpu_usage_retire(struct thread *t)
 {
-    mutex_lock(&threads_lock);
-    add(&ended, t);
-    t->app = NULL;
-    mutex_unlock(&threads_lock);
+    mutex_lock(&t->life);
+    uint64_t involuntary = MIN(t->preemptions, t->switches);
+    t->past_ns += thread_cpu_time_ns(t);
+    t->past_voluntary += t->switches - involuntary;
+    t->past_involuntary += involuntary;
+    thread_unlist_held(t);
+    /* seq_cst: the thread then looks at the process's signals (signal_thread_end), and who sends one
+       makes it pending and then looks at app */
+    atomic_store_explicit(&t->app, NULL, memory_order_seq_cst);
+    mutex_unlock(&t->life);
 }

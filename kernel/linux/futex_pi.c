@@ -12,11 +12,11 @@
    along them, and a wait that would close a ring is EDEADLK. pi_lock protects all of that: who
    owns, who waits for what, in which order. One lock makes walking a chain simple; it is taken only
    where somebody has to wait for a PI futex, or did, and never while sleeping. It comes after the
-   buckets' mutexes and before threads_lock.
+   buckets' mutexes and before holding a thread.
 
    A thread that ends passes on what it owns. That nothing is attached to it afterwards takes no
-   lock in the common case: the thread sets ended and then looks at attached; who attaches (with
-   threads_lock held, so that the thread is not gone) sets attached and then looks at ended. All
+   lock in the common case: the thread sets ended and then looks at attached; who attaches (holding
+   the thread, so that it is not gone) sets attached and then looks at ended. All
    four are sequentially consistent, so one of the two sees the other. */
 #include "futex_internal.h"
 #include <asm/errno.h>
@@ -74,11 +74,11 @@ static void inherit(struct thread *t)
 void futex_priority_changed(int tid)
 {
     mutex_lock(&pi_lock);
-    mutex_lock(&threads_lock);
-    struct thread *t = thread_find(tid);
+    struct thread *t = thread_hold(tid);
     if (t && thread_futex(t))
         inherit(t);
-    mutex_unlock(&threads_lock);
+    if (t)
+        thread_release(t);
     mutex_unlock(&pi_lock);
 }
 
@@ -89,8 +89,7 @@ void futex_priority_changed(int tid)
 static long attach(struct futex_bucket *b, int *address, unsigned tid, struct futex_pi **pi, struct futex_pi **spare)
 {
     long result = spare ? 0 : -EAGAIN;
-    mutex_lock(&threads_lock);
-    struct thread *t = thread_find((int)tid);
+    struct thread *t = thread_hold((int)tid);
     struct futex_thread *f = t ? thread_futex(t) : NULL;
     if (f)
         atomic_store_explicit(&f->attached, true, memory_order_seq_cst);
@@ -105,7 +104,8 @@ static long attach(struct futex_bucket *b, int *address, unsigned tid, struct fu
         TAILQ_INIT(&(*pi)->waiters);
         LIST_INSERT_HEAD(&f->owned, *pi, link);
     }
-    mutex_unlock(&threads_lock);
+    if (t)
+        thread_release(t);
     return result;
 }
 

@@ -16,8 +16,8 @@
    NULL if it was taken off, and then sleeps until the waker has touched the record for the last
    time. Thread structures are never returned to the heap, so thread_wake may come late.
 
-   Two buckets are locked in the order of their addresses. Then come pi_lock (futex_pi.c) and
-   threads_lock. */
+   Two buckets are locked in the order of their addresses. Then come pi_lock (futex_pi.c) and a
+   thread that is held. */
 #include "futex_internal.h"
 #include <asm/errno.h>
 #include <kernel/clock.h>

@@ -34,7 +34,7 @@ static struct itimer {
     [ITIMER_VIRTUAL] = ITIMER(CLOCK_OF_PROCESS, SIGVTALRM),
     [ITIMER_PROF] = ITIMER(CLOCK_OF_PROCESS, SIGPROF),
 };
-static struct mutex lock = MUTEX_INIT; /* taken before threads_lock */
+static struct mutex lock = MUTEX_INIT; /* taken before a thread is held */
 
 static void fired(struct soft_timer *soft)
 {

@@ -44,7 +44,7 @@ RB_HEAD(posix_timers, posix_timer);
 RB_PROTOTYPE_STATIC(posix_timers, posix_timer, link, order);
 RB_GENERATE_STATIC(posix_timers, posix_timer, link, order)
 
-/* Protects all below. Taken before threads_lock (CPU clocks), never after it. */
+/* Protects all below. Taken before a thread is held (CPU clocks), never after it. */
 static struct mutex lock = MUTEX_INIT;
 static struct posix_timers timers = RB_INITIALIZER(&timers);
 static unsigned timer_count;
@@ -58,7 +58,7 @@ static struct posix_timer *find(int id)
 }
 
 /* Runs in the thread of the soft timers, never while the timer is being freed (destroy waits for
-   it). The signal is sent without the mutex, because sending takes threads_lock; so it may be taken
+   it). The signal is sent without the mutex, because sending holds threads; so it may be taken
    before we are back. */
 static void fired(struct soft_timer *soft)
 {

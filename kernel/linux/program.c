@@ -47,8 +47,9 @@ struct thread *program_main_thread(void (*fn)(void *))
     struct thread *t = thread_new("init", fn, NULL);
     if (t) {
         signal_pending_init(&main_app.signals);
-        t->app = &main_app;
-        t->tid = 1;
+        atomic_store_explicit(&t->app, &main_app, memory_order_release);
+        if (t->tid != 1) /* it is the process's id */
+            panic("program: the first thread has id %d", t->tid);
     }
     return t;
 }

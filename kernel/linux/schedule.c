@@ -15,12 +15,14 @@
 
 #define RT_MAX 99
 
-/* The application's thread tid, 0: the caller; with threads_lock, which keeps it from ending. */
-static struct thread *find_locked(int tid)
+/* The application's thread tid, 0: the caller; held. */
+static struct thread *hold(int tid)
 {
-    mutex_lock(&threads_lock);
-    struct thread *t = tid == 0 ? thread_current() : thread_find(tid);
-    return t && t->app ? t : NULL;
+    struct thread *t = thread_hold(tid == 0 ? thread_current()->tid : tid);
+    if (!t || t->app)
+        return t;
+    thread_release(t);
+    return NULL;
 }
 
 static bool is_rt(int policy) { return policy == SCHED_FIFO || policy == SCHED_RR; }
@@ -36,21 +38,19 @@ static int check(int policy, int priority)
 
 static int set(int tid, int policy, int priority, const int *nice)
 {
-    int err = 0;
-    struct thread *t = find_locked(tid);
+    struct thread *t = hold(tid);
     if (!t)
-        err = -ESRCH;
-    else if (policy < 0)
+        return -ESRCH;
+    if (policy < 0)
         policy = atomic_load_explicit(&t->want_policy, memory_order_relaxed);
-    if (!err)
-        err = check(policy, priority);
+    int err = check(policy, priority);
     if (!err) {
         tid = t->tid;
         if (nice)
             atomic_store_explicit(&t->want_nice, *nice, memory_order_relaxed);
         sched_set_policy(t, policy, priority);
     }
-    mutex_unlock(&threads_lock);
+    thread_release(t);
     if (!err)
         futex_priority_changed(tid);
     return err;
@@ -84,13 +84,14 @@ static int get(int tid, struct schedule *s)
 {
     if (tid < 0)
         return -EINVAL;
-    struct thread *t = find_locked(tid);
-    if (t)
-        *s = (struct schedule){atomic_load_explicit(&t->want_policy, memory_order_relaxed),
-                               atomic_load_explicit(&t->want_rt, memory_order_relaxed),
-                               atomic_load_explicit(&t->want_nice, memory_order_relaxed)};
-    mutex_unlock(&threads_lock);
-    return t ? 0 : -ESRCH;
+    struct thread *t = hold(tid);
+    if (!t)
+        return -ESRCH;
+    *s = (struct schedule){atomic_load_explicit(&t->want_policy, memory_order_relaxed),
+                           atomic_load_explicit(&t->want_rt, memory_order_relaxed),
+                           atomic_load_explicit(&t->want_nice, memory_order_relaxed)};
+    thread_release(t);
+    return 0;
 }
 
 SYSCALL(sched_getscheduler, 1, "pid", SYSCALL_COMPLETE)
@@ -176,20 +177,25 @@ long sys_sched_yield(void)
 static int each(int which, int who, void (*fn)(struct thread *t, void *arg), void *arg)
 {
     struct thread *t;
-    int n = 0;
+    unsigned slot = 0;
     if (which != PRIO_PROCESS && which != PRIO_PGRP && which != PRIO_USER)
         return -EINVAL;
-    mutex_lock(&threads_lock);
-    TAILQ_FOREACH(t, &all_threads, all_link) {
-        bool meant = which == PRIO_PROCESS ? (who == 0 ? t == thread_current() : t->tid == who) :
-                     which == PRIO_PGRP ? who == 0 || who == 1 : who == 0;
-        if (t->app && meant) {
-            fn(t, arg);
-            n++;
-        }
+    if (which == PRIO_PROCESS) {
+        t = hold(who);
+        if (!t)
+            return -ESRCH;
+        fn(t, arg);
+        thread_release(t);
+        return 0;
     }
-    mutex_unlock(&threads_lock);
-    return n ? 0 : -ESRCH;
+    if (who != 0 && (which == PRIO_USER || who != 1))
+        return -ESRCH;
+    while ((t = thread_hold_after(&slot))) {
+        if (t->app)
+            fn(t, arg);
+        thread_release(t);
+    }
+    return 0;
 }
 
 static void set_nice(struct thread *t, void *arg) { sched_set_nice(t, *(int *)arg); }
@@ -222,13 +228,13 @@ long sys_sched_getaffinity(int tid, size_t size, unsigned long *mask)
     if (!user_range_ok(mask, need))
         return -EFAULT;
     unsigned long bits[PERCPU_MAX / 64];
-    struct thread *t = find_locked(tid);
-    for (size_t i = 0; t && i < need / 8; i++)
-        bits[i] = atomic_load_explicit(&t->affinity.bits[i], memory_order_relaxed) &
-                  atomic_load_explicit(&all_cpus.bits[i], memory_order_relaxed);
-    mutex_unlock(&threads_lock);
+    struct thread *t = hold(tid);
     if (!t)
         return -ESRCH;
+    for (size_t i = 0; i < need / 8; i++)
+        bits[i] = atomic_load_explicit(&t->affinity.bits[i], memory_order_relaxed) &
+                  atomic_load_explicit(&all_cpus.bits[i], memory_order_relaxed);
+    thread_release(t);
     memcpy(mask, bits, need);
     return (long)need;
 }
@@ -240,12 +246,12 @@ long sys_sched_setaffinity(int tid, size_t size, const unsigned long *mask)
     if (!user_range_ok(mask, size))
         return -EFAULT;
     memcpy(bits, mask, MIN(size, sizeof(bits)));
-    struct thread *t = find_locked(tid);
-    if (t == thread_current()) { /* it yields: not with the mutex */
-        mutex_unlock(&threads_lock);
-        return sched_set_affinity(t, bits, ARRAY_SIZE(bits));
-    }
-    int err = t ? sched_set_affinity(t, bits, ARRAY_SIZE(bits)) : -ESRCH;
-    mutex_unlock(&threads_lock);
+    if (tid == 0 || tid == thread_current()->tid) /* it yields: not held */
+        return sched_set_affinity(thread_current(), bits, ARRAY_SIZE(bits));
+    struct thread *t = hold(tid);
+    if (!t)
+        return -ESRCH;
+    int err = sched_set_affinity(t, bits, ARRAY_SIZE(bits));
+    thread_release(t);
     return err;
 }

@@ -1,4 +1,4 @@
-/* Signals. Actions belong to the process, masks to threads; a pending signal is a thread's or the process's (signal_pending.c). One for the process is taken by the first thread that
+/* Signals. Actions belong to the process (signal_action.c), masks to threads; a pending signal is a thread's or the process's (signal_pending.c). One for the process is taken by the first thread that
    does not block it: the sender wakes one such, and a thread that begins to block it, or ends, passes that on to another (signal_send.c).
 
    Where a handler runs: a thread that signals itself, and a thread whose interruptible wait was ended by a signal, run it as a function call at the end of
@@ -11,6 +11,7 @@
 #include <arch/trap_internal.h>
 #include <asm/errno.h>
 #include <kernel/clock.h>
+#include <kernel/init.h>
 #include <kernel/panic.h>
 #include <kernel/program.h>
 #include <kernel/signal.h>
@@ -30,33 +31,12 @@
 
 #define RED_ZONE 128
 
-struct kernel_action {
-    void (*handler)(int, void *, void *);
-    unsigned long flags;
-    void (*restorer)(void);
-    uint64_t mask;
-};
-static struct kernel_action actions[SIGNALS + 1]; /* protected by actions_lock; read without it: a racing change is the program's race */
-static struct mutex actions_lock = MUTEX_INIT;
-
 static const char *const names[32] = {
     [SIGHUP] = "SIGHUP", [SIGINT] = "SIGINT", [SIGQUIT] = "SIGQUIT", [SIGILL] = "SIGILL", [SIGTRAP] = "SIGTRAP",
     [SIGABRT] = "SIGABRT", [SIGBUS] = "SIGBUS", [SIGFPE] = "SIGFPE", [SIGKILL] = "SIGKILL", [SIGUSR1] = "SIGUSR1",
     [SIGSEGV] = "SIGSEGV", [SIGUSR2] = "SIGUSR2", [SIGPIPE] = "SIGPIPE", [SIGALRM] = "SIGALRM", [SIGTERM] = "SIGTERM"};
 
 static const char *signal_name(int sig) { return sig < 32 && names[sig] ? names[sig] : "signal"; }
-
-static bool ignored_by_default(int sig)
-{
-    return sig == SIGCHLD || sig == SIGURG || sig == SIGWINCH || sig == SIGCONT || sig == SIGSTOP || sig == SIGTSTP ||
-           sig == SIGTTIN || sig == SIGTTOU;
-}
-
-bool signal_is_ignored(int sig)
-{
-    void *h = (void *)actions[sig].handler;
-    return h == (void *)SIG_IGN || (h == (void *)SIG_DFL && ignored_by_default(sig));
-}
 
 static _Noreturn void terminate(int sig)
 {
@@ -66,14 +46,10 @@ static _Noreturn void terminate(int sig)
     program_exit(128 + sig);
 }
 
-static void prepare_action(int sig, struct kernel_action *a, uint64_t *old_mask)
+/* The mask while the handler runs; returns the one before. */
+static uint64_t block_for(int sig, const struct kernel_action *a)
 {
-    struct thread *t = thread_current();
-    *a = actions[sig];
-    *old_mask = t->blocked_signals;
-    signal_set_mask(t, t->blocked_signals | a->mask | (a->flags & SA_NODEFER ? 0 : BIT(sig)));
-    if (a->flags & SA_RESETHAND)
-        actions[sig].handler = NULL;
+    return signal_mask_swap(thread_current()->blocked_signals | a->mask | (a->flags & SA_NODEFER ? 0 : BIT(sig)));
 }
 
 /* Calls the handler, on the alternate stack where it is wanted and not in use. */
@@ -99,14 +75,13 @@ bool signal_deliver(void)
     siginfo_t info;
     int sig;
     while ((sig = signal_take(t, ~t->blocked_signals, &info))) {
-        if (signal_is_ignored(sig))
+        struct kernel_action a = signal_action_take(sig);
+        if (signal_action_ignores(&a, sig))
             continue;
-        if (actions[sig].handler == (void *)SIG_DFL)
+        if (a.handler == (void *)SIG_DFL)
             terminate(sig);
-        struct kernel_action a;
-        uint64_t old_mask;
         struct ucontext context = {0};
-        prepare_action(sig, &a, &old_mask);
+        uint64_t old_mask = block_for(sig, &a);
         memcpy(&context.uc_sigmask, &old_mask, sizeof(old_mask));
         call_handler(t, &a, sig, &info, &context);
         restart = restart && (a.flags & SA_RESTART);
@@ -140,7 +115,7 @@ static void save_registers(struct sigcontext *c, const struct trap_frame *f)
 }
 
 /* Changes the frame so that leaving it enters the handler of the signal; address: of a fault. False when there is no stack to do it on. */
-static bool push_frame(struct trap_frame *f, const siginfo_t *info, uint64_t address)
+static bool push_frame(struct trap_frame *f, const struct kernel_action *a, const siginfo_t *info, uint64_t address)
 {
     struct thread *t = thread_current();
     int sig = info->si_signo;
@@ -148,17 +123,15 @@ static bool push_frame(struct trap_frame *f, const siginfo_t *info, uint64_t add
     uint64_t sp = f->rsp - RED_ZONE;
     bool on_alt = app->alt_stack_size && f->rsp - app->alt_stack < app->alt_stack_size;
 
-    if ((actions[sig].flags & SA_ONSTACK) && app->alt_stack_size && !on_alt)
+    if ((a->flags & SA_ONSTACK) && app->alt_stack_size && !on_alt)
         sp = app->alt_stack + app->alt_stack_size;
     uint64_t xstate = ALIGN_DOWN(sp - cpu_features.xsave_size, 64);
     struct signal_frame *s = (void *)(ALIGN_DOWN(xstate - sizeof(*s), 16) - 8);
     if (!vm_writable((uint64_t)s, sp - (uint64_t)s))
         return false; /* a stack that overflowed, and no alternate one */
-    struct kernel_action a;
-    uint64_t old_mask;
-    prepare_action(sig, &a, &old_mask);
+    uint64_t old_mask = block_for(sig, a);
     memset(s, 0, sizeof(*s));
-    s->return_address = (uint64_t)a.restorer;
+    s->return_address = (uint64_t)a->restorer;
     s->info = *info;
     memcpy(&s->context.uc_sigmask, &old_mask, sizeof(old_mask));
     s->context.uc_stack.ss_sp = (void *)app->alt_stack;
@@ -172,42 +145,48 @@ static bool push_frame(struct trap_frame *f, const siginfo_t *info, uint64_t add
     f->rsi = (uint64_t)&s->info;
     f->rdx = (uint64_t)&s->context;
     f->rax = 0;
-    f->rip = (uint64_t)a.handler;
+    f->rip = (uint64_t)a->handler;
     f->rsp = (uint64_t)s;
     f->rflags &= ~0x500ull; /* no trap, direction forward */
     return true;
 }
 
-void signal_preempted(struct trap_frame *f)
+/* A thread was preempted with this frame and goes on: pending signals are delivered if it was in application code. */
+static void preempted(struct trap_frame *f)
 {
     struct thread *t = thread_current();
     siginfo_t info;
     int sig;
-    if (!t->app)
-        return;
     if (symbol_is_kernel(f->rip)) { /* the kernel finishes what it does, and its end delivers in most system calls */
         signal_nudge();
         return;
     }
     while ((sig = signal_take(t, ~t->blocked_signals, &info))) {
-        if (signal_is_ignored(sig))
+        struct kernel_action a = signal_action_take(sig);
+        if (signal_action_ignores(&a, sig))
             continue;
-        if (actions[sig].handler == (void *)SIG_DFL || !push_frame(f, &info, 0))
+        if (a.handler == (void *)SIG_DFL || !push_frame(f, &a, &info, 0))
             terminate(sig);
         break; /* the next one when this handler's frame is left, or by the next preemption */
     }
     signal_note(t);
 }
 
+static const struct signal_hooks hooks = {.nudge = signal_nudge, .preempted = preempted};
+static void register_hooks(void) { sched_set_signal_hooks(&hooks); }
+INIT(INIT_EARLY, register_hooks);
+
 void signal_fault(struct trap_frame *f, int sig, int code, uint64_t address)
 {
     struct thread *t = thread_current();
     bool in_kernel = symbol_is_kernel(f->rip);
-    bool handled = t->app && !in_kernel && !(t->blocked_signals & BIT(sig)) && actions[sig].handler != (void *)SIG_DFL &&
-                   actions[sig].handler != (void *)SIG_IGN;
+    struct kernel_action a = {0};
+    if (t->app && !in_kernel && !(t->blocked_signals & BIT(sig)))
+        a = signal_action_take(sig);
+    bool handled = a.handler != (void *)SIG_DFL && a.handler != (void *)SIG_IGN;
     siginfo_t info = {.si_signo = sig, .si_code = code};
     info.si_addr = (void *)address;
-    if (handled && push_frame(f, &info, address))
+    if (handled && push_frame(f, &a, &info, address))
         return;
     report_printf("\n%s: killed by %s: %s at address %#lx%s\n", program_name(), signal_name(sig), trap_name(f->vector), address,
                   in_kernel ? " (in a system call)" : "");
@@ -236,25 +215,6 @@ _Noreturn void signal_return(struct ucontext *context)
                            .rax = c->rax, .rip = c->rip, .cs = 0x08, .rflags = (c->eflags & 0xcd5) | 0x202, .rsp = c->rsp, .ss = 0x10};
     __asm__ volatile("movq %0, %%rsp; jmp trap_return" ::"r"(&f) : "memory");
     __builtin_unreachable();
-}
-
-SYSCALL(rt_sigaction, 4, "sig, act, oldact, sigsetsize", SYSCALL_COMPLETE)
-long sys_rt_sigaction(int sig, const struct kernel_action *act, struct kernel_action *old, size_t size)
-{
-    if (sig < 1 || sig > SIGNALS || size != 8 || (act && (sig == SIGKILL || sig == SIGSTOP)))
-        return -EINVAL;
-    if ((act && !user_range_ok(act, sizeof(*act))) || (old && !user_range_ok(old, sizeof(*old))))
-        return -EFAULT;
-    mutex_lock(&actions_lock);
-    struct kernel_action was = actions[sig];
-    if (act)
-        actions[sig] = *act;
-    mutex_unlock(&actions_lock);
-    if (act && signal_is_ignored(sig))
-        signal_forget(sig);
-    if (old)
-        *old = was;
-    return 0;
 }
 
 SYSCALL(rt_sigprocmask, 4, "how, set, oldset, sigsetsize", SYSCALL_COMPLETE)

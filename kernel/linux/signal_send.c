@@ -100,7 +100,7 @@ static void add(struct signal_pending *to, int sig, int code, struct queued_sign
         signal_pending_add(to, sig, code);
 }
 
-/* To t, the caller or one found under threads_lock. False: it is ignored. */
+/* To t, the caller or one that is held. False: it is ignored. */
 static bool send_thread(struct thread *t, int sig, int code, struct queued_signal *q)
 {
     if (dropped(t, sig))
@@ -119,38 +119,57 @@ void signal_send_self(int sig)
 }
 
 /* Who is to hear of a signal for the process: t (NULL: nobody is preferred), or else another thread
- * that does not block it; when all do, t or the first. With threads_lock held. */
-static struct thread *receiver(struct thread *t, int sig)
+ * that does not block it; when all do, t or the first. Its id; -1: there is no thread any more. It may
+ * end at any time. */
+static int receiver(const struct thread *t, int sig)
 {
-    struct thread *other;
+    const struct thread *other;
+    int first = t ? t->tid : -1;
     if (t && !(t->blocked_signals & BIT(sig)))
-        return t;
-    TAILQ_FOREACH(other, &all_threads, all_link)
-    {
-        if (!other->app)
+        return t->tid;
+    for (unsigned slot = 0; (other = thread_after(&slot));) {
+        int id = atomic_load_explicit(&other->listed, memory_order_acquire);
+        if (id < 0 || !atomic_load_explicit(&other->app, memory_order_seq_cst))
             continue;
         if (!(other->blocked_signals & BIT(sig)))
-            return other;
-        t = t ? t : other;
+            return id;
+        first = first < 0 ? id : first;
     }
-    return t;
+    return first;
 }
 
-/* Who is told is chosen after the signal is pending: one that begins to block it before is passed
- * over here, one that does later passes it on itself. */
-static bool send_process(struct thread *preferred, int sig, int code, struct queued_signal *q)
+/* The receiver, held; NULL: there is no thread any more. */
+static struct thread *hold_receiver(const struct thread *preferred, int sig)
 {
-    mutex_lock(&threads_lock);
-    struct thread *t = receiver(preferred, sig);
-    bool sent = t && !dropped(t, sig);
-    if (sent) {
-        add(&process, sig, code, q);
-        t = receiver(preferred, sig);
-        if (!(t->blocked_signals & BIT(sig)))
-            interrupt(t);
+    struct thread *t;
+    int id;
+    while ((id = receiver(preferred, sig)) >= 0) {
+        t = thread_hold(id);
+        if (t && t->app)
+            return t;
+        if (t)
+            thread_release(t); /* it has ended just now, and is not found again */
     }
-    mutex_unlock(&threads_lock);
-    return sent;
+    return NULL;
+}
+
+/* Who is told is chosen after the signal is pending: one that begins to block it or ends before is passed
+ * over here, one that does later passes it on itself. */
+static bool send_process(const struct thread *preferred, int sig, int code, struct queued_signal *q)
+{
+    struct thread *t = hold_receiver(preferred, sig);
+    bool sent = t && !dropped(t, sig);
+    if (t)
+        thread_release(t);
+    if (!sent)
+        return false;
+    add(&process, sig, code, q);
+    t = hold_receiver(preferred, sig);
+    if (t && !(t->blocked_signals & BIT(sig)))
+        interrupt(t);
+    if (t)
+        thread_release(t);
+    return true;
 }
 
 void signal_send_process(int sig) { (void)send_process(NULL, sig, SI_KERNEL, NULL); }
@@ -160,10 +179,10 @@ int signal_send_queued(struct queued_signal *q, int tid)
     int sig = q->info.si_signo;
     if (!tid)
         return send_process(NULL, sig, 0, q);
-    mutex_lock(&threads_lock);
-    struct thread *t = thread_find(tid);
+    struct thread *t = thread_hold(tid);
     int sent = t && t->app ? send_thread(t, sig, 0, q) : -ESRCH;
-    mutex_unlock(&threads_lock);
+    if (t)
+        thread_release(t);
     return sent;
 }
 
@@ -171,18 +190,15 @@ int signal_send_queued(struct queued_signal *q, int tid)
 static void pass_on(uint64_t set)
 {
     struct thread *self = thread_current(), *t;
-    set &= atomic_load_explicit(&process.any, memory_order_acquire);
+    set &= atomic_load_explicit(&process.any, memory_order_seq_cst);
     if (likely(!set))
         return;
-    mutex_lock(&threads_lock);
-    TAILQ_FOREACH(t, &all_threads, all_link)
-    {
+    for (unsigned slot = 0; set && (t = thread_hold_after(&slot)); thread_release(t)) {
         if (t == self || !t->app || !(set & ~t->blocked_signals))
             continue;
         interrupt(t);
         set &= t->blocked_signals;
     }
-    mutex_unlock(&threads_lock);
 }
 
 /* Changes the caller's mask. */
@@ -224,21 +240,31 @@ void signal_thread_end(struct thread *t, struct signal_pending *left)
             posix_timer_taken(&info);
 }
 
-/* Discards one that is pending anywhere. */
+/* t, which is not held, has one pending. */
+static bool has_pending(const struct thread *t, int sig)
+{
+    const struct app_thread *a = atomic_load_explicit(&t->app, memory_order_acquire);
+    return a && (atomic_load_explicit(&a->signals.any, memory_order_acquire) & BIT(sig));
+}
+
+/* Discards one that is pending anywhere. Few threads have any, so most are not held for it. */
 static int forget_one(int sig, siginfo_t *info)
 {
     struct thread *t;
     int taken = signal_pending_take(&process, BIT(sig), info);
-    mutex_lock(&threads_lock);
-    TAILQ_FOREACH(t, &all_threads, all_link)
-    if (!taken && t->app)
-        taken = signal_pending_take(&t->app->signals, BIT(sig), info);
-    mutex_unlock(&threads_lock);
+    for (unsigned slot = 0; !taken && (t = thread_after(&slot));) {
+        if (!has_pending(t, sig))
+            continue;
+        mutex_lock(&t->life);
+        if (t->app)
+            taken = signal_pending_take(&t->app->signals, BIT(sig), info);
+        mutex_unlock(&t->life);
+    }
     return taken;
 }
 
 /* POSIX: what is pending when its signal becomes ignored is discarded. A timer goes on, so it is
- * told, and that without threads_lock. */
+ * told, and that without holding a thread. */
 void signal_forget(int sig)
 {
     siginfo_t info;
@@ -263,12 +289,12 @@ static long send_to(int tid, int sig)
 {
     if (sig < 0 || sig > SIGNALS)
         return -EINVAL;
-    mutex_lock(&threads_lock);
-    struct thread *t = thread_find(tid);
+    struct thread *t = thread_hold(tid);
     bool found = t && t->app;
     if (found && sig)
         (void)send_thread(t, sig, SI_TKILL, NULL);
-    mutex_unlock(&threads_lock);
+    if (t)
+        thread_release(t);
     return found ? 0 : -ESRCH;
 }
 

@@ -54,11 +54,8 @@ long sys_sysinfo(struct sysinfo *s)
     s->totalram = page_total_bytes();
     s->freeram = page_free_bytes();
     s->mem_unit = 1;
-    mutex_lock(&threads_lock);
-    struct thread *t;
-    TAILQ_FOREACH(t, &all_threads, all_link)
+    for (unsigned slot = 0; thread_after(&slot);)
         s->procs++;
-    mutex_unlock(&threads_lock);
     return 0;
 }
 

@@ -29,10 +29,10 @@ static _Atomic int app_threads = 1;
 
 bool app_thread_exists(int tid)
 {
-    mutex_lock(&threads_lock);
-    struct thread *t = thread_find(tid);
+    struct thread *t = thread_hold(tid);
     bool found = t && t->app;
-    mutex_unlock(&threads_lock);
+    if (t)
+        thread_release(t);
     return found;
 }
 
@@ -49,20 +49,22 @@ long singlet_clone(unsigned long flags, void *stack, int *parent_tid, int *child
         return -ENOSYS;
     if (!user_range_ok((char *)stack - 16, 16))
         return -EINVAL;
-    struct app_thread *a = kzalloc(sizeof(*a));
-    if (!a)
-        return -EAGAIN;
     struct thread *parent = thread_current();
     struct thread *t = thread_new(parent->name, app_thread_main, NULL);
-    if (!t) {
-        kfree(a);
+    if (!t)
+        return -EAGAIN;
+    struct app_thread *a = t->app_memory;
+    if (!a)
+        a = t->app_memory = kmalloc(sizeof(*a));
+    if (!a) {
+        thread_discard(t);
         return -EAGAIN;
     }
     *a = (struct app_thread){.start_rsp = (uint64_t)stack, .start_fn = fn, .start_arg = arg};
     if (flags & CLONE_CHILD_CLEARTID)
         a->clear_child_tid = child_tid;
     signal_pending_init(&a->signals);
-    t->app = a;
+    atomic_store_explicit(&t->app, a, memory_order_release);
     t->fs_base = flags & CLONE_SETTLS ? tls : parent->fs_base;
     t->blocked_signals = parent->blocked_signals;
     if (flags & CLONE_PARENT_SETTID)
@@ -96,8 +98,6 @@ static void app_thread_end(int status)
         atomic_store_explicit((_Atomic int *)a->clear_child_tid, 0, memory_order_release);
         futex_wake_address(a->clear_child_tid, 1);
     }
-    if (t->tid != 1)
-        kfree(a);
 }
 
 /* The end happens on the kernel stack: as soon as the joiner's futex is cleared, the thread's own stack may go away under it. */
@@ -153,8 +153,7 @@ long sys_get_robust_list(int tid, void **list, size_t *size)
     long err = 0;
     if (!user_range_ok(list, sizeof(*list)) || !user_range_ok(size, sizeof(*size)))
         return -EFAULT;
-    mutex_lock(&threads_lock);
-    struct thread *t = tid ? thread_find(tid) : thread_current();
+    struct thread *t = thread_hold(tid ? tid : thread_current()->tid);
     struct app_thread *a = t ? t->app : NULL;
     if (a) {
         *list = a->robust_list;
@@ -162,7 +161,8 @@ long sys_get_robust_list(int tid, void **list, size_t *size)
     } else {
         err = -ESRCH;
     }
-    mutex_unlock(&threads_lock);
+    if (t)
+        thread_release(t);
     return err;
 }
 

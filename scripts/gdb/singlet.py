@@ -7,6 +7,7 @@ import re
 import gdb
 
 WORD = gdb.lookup_type("unsigned long")
+CHUNK_SLOTS = 512  # sched/thread_table.c
 # A thread that sleeps is in these first; what called them says why.
 SLEEP_FUNCTIONS = {"switch_stack", "switch_away", "thread_wait", "thread_wait_until", "thread_sleep_until", "waitq_wait", "sleep_until_moved", "sleep_until_turn", "mutex_lock_wait", "thread_yield",
                    "thread_preempt", "preempt_enable_switch", "thread_exit"}
@@ -57,7 +58,14 @@ def cpus():
 
 
 def threads():
-    return list(tailq(gdb.parse_and_eval("all_threads"), "all_link"))
+    chunks = gdb.parse_and_eval("thread_chunks")
+    first, last = chunks.type.range()
+    found = []
+    for i in range(first, last + 1):
+        if not chunks[i]:
+            break
+        found += [chunks[i][k].dereference() for k in range(CHUNK_SLOTS) if chunks[i][k]]
+    return [t for t in found if int(t["listed"]) >= 0]
 
 
 def running():

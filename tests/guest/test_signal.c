@@ -314,6 +314,50 @@ static void storm(void)
     check(good != NULL && storm_calls <= sent, "%d sent, %d handled: no more than were sent", sent, storm_calls);
 }
 
+/* Two actions that take turns while signals come: the one leaves its signal unblocked while its handler runs, the other does not. */
+static _Atomic int torn, whole, changes;
+static _Atomic bool changed_enough;
+
+static bool is_blocked(void)
+{
+    sigset_t now;
+    pthread_sigmask(SIG_BLOCK, NULL, &now);
+    return sigismember(&now, SIGUSR1);
+}
+static void on_open(int sig) { is_blocked() ? torn++ : whole++; }
+static void on_closed(int sig) { is_blocked() ? whole++ : torn++; }
+
+static void *changer(void *arg)
+{
+    while (!changed_enough) {
+        struct sigaction a = {.sa_handler = changes % 2 ? on_open : on_closed, .sa_flags = changes % 2 ? SA_NODEFER : 0};
+        sigaction(SIGUSR1, &a, NULL);
+        changes++;
+    }
+    return NULL;
+}
+
+static void *sender_to_self(void *arg)
+{
+    for (int i = 0; i < 2000 || changes < 1000; i++)
+        raise(SIGUSR1);
+    return NULL;
+}
+
+static void changing(void)
+{
+    pthread_t c, s[2];
+    signal(SIGUSR1, on_closed);
+    pthread_create(&c, NULL, changer, NULL);
+    for (int i = 0; i < 2; i++)
+        pthread_create(&s[i], NULL, sender_to_self, NULL);
+    for (int i = 0; i < 2; i++)
+        pthread_join(s[i], NULL);
+    changed_enough = true;
+    pthread_join(c, NULL);
+    check(whole >= 4000 && torn == 0, "an action that changes while signals come is seen whole (%d, torn %d)", whole, torn);
+}
+
 static _Atomic int alarms;
 static void on_alarm(int sig) { alarms++; }
 
@@ -342,6 +386,7 @@ int main(void)
     run(waited_for);
     run(inheritance);
     run(storm);
+    run(changing);
     run(timers);
     signal(SIGUSR1, SIG_IGN);
     signal(SIGUSR2, SIG_IGN);

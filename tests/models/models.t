@@ -27,7 +27,7 @@ check() {
             grep -q 'errors: [1-9]' pan.log && echo fail || echo "pan stopped with status $status"
         else
             grep -q 'errors: 0' pan.log && echo pass || echo fail
-        fi
+fi
     )
     states=$(sed -n 's/^ *\([0-9e.+]*\) states, stored.*/\1/p' "$dir/pan.log" 2> /dev/null)
     if [ "$result" = "$expected" ]; then
@@ -41,9 +41,6 @@ check() {
 check wake pass "one thread, two wakers, an idle CPU polls" -DPOLLS=1
 check wake pass "two threads, one waker that wakes twice" -DTHREADS=2 -DWAKERS=1 -DWAKES=2
 check wake pass "a thread that ends and is made anew" -DENDS=1
-check wake pass "state and token in one word" -DONE_WORD -DPOLLS=1
-check wake pass "one word, two threads, one waker that wakes twice" -DONE_WORD -DTHREADS=2 -DWAKERS=1 -DWAKES=2
-check wake pass "one word, a thread that ends and is made anew" -DONE_WORD -DENDS=1
 check wake fail "broken: the token is released before the look at the state" -DBROKEN=1 -DWAKERS=3
 check wake fail "broken: a thread about to wait is migrated" -DBROKEN=2 -DTHREADS=2
 check wake fail "broken: the list is looked at before the halt is announced" -DBROKEN=3 -DPOLLS=1
@@ -73,13 +70,24 @@ check rwlock fail "broken: a reader takes its one back from another count" -DREA
 check rwlock fail "broken: who leaves looks for a writer too early" -DBROKEN=2
 check rwlock fail "broken: who comes looks for a writer too early" -DBROKEN=3
 check rwlock fail "broken: a reader counts itself without the mutex" -DBROKEN=4
+check rcu pass "two CPUs, two objects"
+check rcu pass "a CPU that comes late" -DLATE=1
+check rcu fail "broken: idle is looked at before the CPU is asked" -DBROKEN=1
+check rcu fail "broken: a CPU that goes idle does not look" -DBROKEN=2
+check rcu fail "broken: a CPU reads before it leaves idle" -DBROKEN=3
+check rcu fail "broken: quiescent inside a read section" -DBROKEN=4
+check rcu fail "broken: counting down is not atomic" -DBROKEN=5
+check rcu fail "broken: looks before it says that it waits" -DBROKEN=6
+check rcu fail "broken: calls are taken after the CPUs were asked" -DBROKEN=7
+check rcu fail "broken: an idle CPU is counted twice" -DBROKEN=8
+check rcu fail "broken: a CPU that computes is not interrupted" -DBROKEN=9
 if [ "${1:-}" = long ]; then
     check mutex pass "a sleeper that waits twice" -DMORPH
     check semaphore pass "three threads, twice each" -DROUNDS=2
     check rwlock pass "two readers and two writers, twice each" -DWRITERS=2
     check wake pass "one thread, three wakers" -DWAKERS=3
     check wake pass "two threads, two wakers" -DTHREADS=2
-    check wake pass "one word, one thread, three wakers" -DONE_WORD -DWAKERS=3
-    check wake pass "one word, two threads, two wakers" -DONE_WORD -DTHREADS=2
+    check rcu pass "two CPUs that do more" -DROUNDS=4
+    check rcu pass "three objects" -DOBJECTS=3 -DROUNDS=3
 fi
 echo "1..$n"

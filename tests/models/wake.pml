@@ -24,8 +24,7 @@
    BROKEN=4: active becomes false before the switch.
    BROKEN=5: a thread that ended is recycled though a waker still has the token.
    BROKEN=6: no second look at the state after the token of a waiting thread was released.
-   BROKEN=7: a target that took the token anew does not see that the thread is active elsewhere.
-   ONE_WORD: state and token are one atomic word, so that neither 6 nor 7 has anything to break. */
+   BROKEN=7: a target that took the token anew does not see that the thread is active elsewhere. */
 #ifndef THREADS
 #define THREADS 1
 #endif
@@ -114,12 +113,8 @@ proctype waker(byte k)
     :: n == WAKES -> break;
 wake:
         if
-#ifdef ONE_WORD
-        :: atomic { state[t] == WAITING -> state[t] = RUNNABLE; old = placed[t]; placed[t] = 1 }
-#else
         :: atomic { state[t] == WAITING -> state[t] = RUNNABLE }
             d_step { old = placed[t]; placed[t] = 1 }
-#endif
             if
             :: !old -> place(t, c)
             :: else
@@ -170,9 +165,6 @@ inline take()
 #else
         :: atomic { on_cpu[x] && cpu_of[x] == me -> placed[x] = 0; break } /* current or queued here: looks at its state before it sleeps */
         :: atomic { on_cpu[x] && cpu_of[x] != me -> skip }                 /* only after the token was taken anew */
-#ifdef ONE_WORD
-            assert(false); /* the token is never taken anew */
-#endif
             push(x, OTHER);
             break
         :: atomic { !on_cpu[x] && state[x] == RUNNABLE -> on_cpu[x] = 1; cpu_of[x] = me; enqueue(x) }
@@ -182,9 +174,6 @@ inline take()
         :: atomic { !on_cpu[x] && state[x] == DEAD -> skip }
             to_free(x); /* keeps the token until it is made anew */
             break
-#ifdef ONE_WORD
-        :: atomic { !on_cpu[x] && state[x] == WAITING -> placed[x] = 0; break }
-#else
         :: atomic { !on_cpu[x] && state[x] == WAITING -> skip }
             placed[x] = 0;
 #if BROKEN == 6
@@ -199,7 +188,6 @@ inline take()
                 :: else
                 fi
             fi
-#endif
 #endif
         od
 #endif
@@ -255,11 +243,7 @@ inline pick()
 /* A queued thread goes to the other CPU. */
 inline migrate(t)
 {
-#ifdef ONE_WORD
-    d_step { old = (placed[t] || state[t] != RUNNABLE); placed[t] = (old -> placed[t] : 1) } /* compare-and-swap */
-#else
     d_step { old = placed[t]; placed[t] = 1 }
-#endif
     if
     :: old
     :: else ->

@@ -15,7 +15,7 @@ struct person {
     _Atomic int delivered;
 };
 static struct person people[4096]; /* by thread id */
-struct mutex threads_lock = MUTEX_INIT;
+static struct mutex life = MUTEX_INIT; /* of all */
 
 static inline struct person *person_of(const struct thread *t) { return &people[thread_id(t)]; }
 static inline struct person *me(void) { return person_of(thread_current()); }
@@ -24,19 +24,27 @@ static inline unsigned my_tid(void) { return (unsigned)thread_id(thread_current(
 /* Each thread that takes part in PI futexes calls these at its start and end, as the kernel does. */
 static inline void enlist(void)
 {
-    mutex_lock(&threads_lock);
+    mutex_lock(&life);
     me()->thread = thread_current();
-    mutex_unlock(&threads_lock);
+    mutex_unlock(&life);
 }
 static inline void pass_away(void *robust_list, size_t size)
 {
     futex_exit(robust_list, size);
-    mutex_lock(&threads_lock);
+    mutex_lock(&life);
     me()->thread = NULL;
-    mutex_unlock(&threads_lock);
+    mutex_unlock(&life);
 }
 
-struct thread *thread_find(int tid) { return tid >= 0 && tid < 4096 ? people[tid].thread : NULL; }
+struct thread *thread_hold(int tid)
+{
+    mutex_lock(&life);
+    if (tid >= 0 && tid < 4096 && people[tid].thread)
+        return people[tid].thread;
+    mutex_unlock(&life);
+    return NULL;
+}
+void thread_release(struct thread *t) { mutex_unlock(&life); }
 struct futex_thread *thread_futex(struct thread *t) { return person_of(t)->is_kernel ? NULL : &person_of(t)->futex; }
 int thread_priority(const struct thread *t) { return person_of(t)->priority; }
 void thread_inherit(struct thread *owner, int prio) { person_of(owner)->inherited = prio; }

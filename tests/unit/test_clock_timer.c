@@ -16,20 +16,19 @@ uint64_t clock_realtime_ns(void) { return now + wall_offset; }
 void clock_set_realtime_ns(uint64_t ns) { wall_offset = ns - now; }
 uint64_t thread_cpu_time_ns(const struct thread *t) { return cpu; }
 struct cpu_usage cpu_usage_process(void) { return (struct cpu_usage){.cpu_ns = cpu}; }
-struct thread_list all_threads = TAILQ_HEAD_INITIALIZER(all_threads);
-struct mutex threads_lock = MUTEX_INIT;
 unsigned percpu_count = 4;
 
 static bool other_lives = true;
 static struct app_thread *const some_app = (void *)64;
 static struct thread self, other;
-struct thread *thread_find(int tid)
+struct thread *thread_hold(int tid)
 {
     self.app = other.app = some_app;
     return tid == 1 ? &self : tid == 7 && other_lives ? &other : NULL;
 }
+void thread_release(struct thread *t) {}
 
-bool app_thread_exists(int tid) { return thread_find(tid) != NULL; }
+bool app_thread_exists(int tid) { return thread_hold(tid) != NULL; }
 
 void soft_timer_arm(struct soft_timer *t, uint64_t deadline_ns)
 {

@@ -35,6 +35,7 @@
 #pragma weak strlcpy
 #pragma weak thread_interrupted
 #pragma weak thread_wake
+#pragma weak preempt_enable_switch
 #pragma weak clock_monotonic_ns
 #pragma weak clock_realtime_ns
 #pragma weak mutex_lock
@@ -170,7 +171,7 @@ struct thread {
     struct thread *next_ended;
 };
 
-/* Layout as in include/arch/percpu.h, with room to spare. */
+/* Layout as in include/arch/percpu.h, with room to spare (test_rcu.c asserts that it is enough). */
 struct percpu {
     struct percpu *self;
     struct thread *current;
