@@ -176,7 +176,7 @@ struct percpu {
     struct percpu *self;
     struct thread *current;
     unsigned preempt_count, need_resched;
-    uint64_t rest[64]; /* at least as large */
+    uint64_t rest[128]; /* at least as large */
 } __attribute__((aligned(64)));
 _Thread_local struct percpu host_percpu;
 unsigned percpu_count = 1;
