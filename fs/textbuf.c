@@ -6,11 +6,9 @@
 
 #define CAPACITY_MAX (64u << 10)
 
-static bool reserve(struct textbuf *t, size_t more)
+static __attribute__((noinline)) bool grow(struct textbuf *t, size_t more)
 {
     size_t want = t->len + more, capacity = t->capacity ? t->capacity : 256;
-    if (want <= t->capacity)
-        return true;
     while (capacity < want && capacity < CAPACITY_MAX)
         capacity *= 2;
     char *data = capacity >= want ? krealloc(t->data, capacity) : NULL;
@@ -23,6 +21,8 @@ static bool reserve(struct textbuf *t, size_t more)
     return true;
 }
 
+static inline bool reserve(struct textbuf *t, size_t more) { return likely(t->len + more <= t->capacity) || grow(t, more); }
+
 void textbuf_append(struct textbuf *t, const void *data, size_t n)
 {
     if (!reserve(t, n))
@@ -34,9 +34,12 @@ void textbuf_append(struct textbuf *t, const void *data, size_t n)
 void textbuf_number(struct textbuf *t, uint64_t v)
 {
     char digits[20], *p = digits + sizeof(digits);
-    do
+    for (; v > UINT32_MAX; v /= 10)
         *--p = (char)('0' + v % 10);
-    while (v /= 10);
+    uint32_t rest = (uint32_t)v; /* a shorter division */
+    do
+        *--p = (char)('0' + rest % 10);
+    while (rest /= 10);
     textbuf_append(t, p, (size_t)(digits + sizeof(digits) - p));
 }
 

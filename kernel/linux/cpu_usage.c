@@ -29,7 +29,8 @@ struct cpu_usage cpu_usage_process(void)
     struct cpu_usage u = {0};
     for (unsigned slot = 0, end = thread_slots(); slot < end; slot++) {
         struct thread *t = thread_slot(slot);
-        if (!t)
+        /* One of the kernel's own. acquire: who ends leaves what it used before it takes app away */
+        if (!t || (!atomic_load_explicit(&t->app, memory_order_acquire) && !t->past_ns))
             continue;
         mutex_lock(&t->life);
         u.cpu_ns += t->past_ns;
@@ -40,15 +41,6 @@ struct cpu_usage cpu_usage_process(void)
         mutex_unlock(&t->life);
     }
     return u;
-}
-
-int cpu_usage_threads(void)
-{
-    struct thread *t;
-    int n = 0;
-    for (unsigned slot = 0; (t = thread_after(&slot));)
-        n += t->app != NULL;
-    return n;
 }
 
 void cpu_usage_retire(struct thread *t)

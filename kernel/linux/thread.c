@@ -77,6 +77,8 @@ long singlet_clone(unsigned long flags, void *stack, int *parent_tid, int *child
     return tid;
 }
 
+int cpu_usage_threads(void) { return atomic_load_explicit(&app_threads, memory_order_relaxed); }
+
 struct futex_thread *thread_futex(struct thread *t)
 {
     bool ended = atomic_load_explicit(&t->futex.ended, memory_order_relaxed);

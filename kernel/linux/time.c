@@ -23,22 +23,26 @@ static int clock_read(int id, uint64_t *ns)
     return err;
 }
 
+static __attribute__((noinline)) long get_other(int clock, struct timespec64 *time)
+{
+    uint64_t ns;
+    int err = clock_read(clock, &ns);
+    if (!err)
+        *time = timespec_of_ns(ns);
+    return err;
+}
+
 SYSCALL(clock_gettime, 2, "clock, time", SYSCALL_COMPLETE)
 long sys_clock_gettime(int clock, struct timespec64 *time)
 {
-    uint64_t ns;
     if (unlikely(!user_range_ok(time, sizeof(*time))))
         return -EFAULT;
-    if (likely(clock == CLOCK_MONOTONIC)) { /* the two that servers ask for all the time */
-        ns = clock_monotonic_ns();
-    } else if (likely(clock == CLOCK_REALTIME)) {
-        ns = clock_realtime_ns();
-    } else {
-        int err = clock_read(clock, &ns);
-        if (err)
-            return err;
-    }
-    *time = timespec_of_ns(ns);
+    if (likely(clock == CLOCK_MONOTONIC)) /* the two that servers ask for all the time */
+        *time = timespec_of_ns(clock_monotonic_ns());
+    else if (likely(clock == CLOCK_REALTIME))
+        *time = timespec_of_ns(clock_realtime_ns());
+    else
+        return get_other(clock, time);
     return 0;
 }
 
