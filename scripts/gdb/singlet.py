@@ -222,8 +222,9 @@ class Waiters(gdb.Command):
                 continue
             names = [function_at(rip)[0] or "" for rip, _ in saved_frames(t)]
             bases = [n.partition(".")[0] for n in names]
-            for kind, function in (("wait queue", "waitq_wait"), ("semaphore", "semaphore_down"), ("rwlock", "rwlock_read_lock"),
-                                   ("rwlock", "rwlock_write_lock"), ("mutex", "lock_slow"), ("mutex", "mutex_lock")):
+            for kind, function in (("wait queue", "waitq_wait"), ("wait queue", "waitq_wait_then"), ("semaphore", "semaphore_down"),
+                                   ("rwlock", "rwlock_read_lock"), ("rwlock", "rwlock_write_lock"), ("mutex", "lock_slow"),
+                                   ("mutex", "mutex_lock")):
                 if function in bases:
                     callers = [n for n in names[bases.index(function) + 1:] if n and n != "mutex_lock"]
                     print(f"{kind}: waits: {title(t)}, by {' < '.join(callers[:3])}")
