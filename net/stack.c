@@ -218,14 +218,17 @@ static void reclaim(uint64_t now)
     }
 }
 
-/* One look, with net_lock held. */
+/* One look, with net_lock held. False: nothing has happened to any socket. */
 static bool poll_locked(uint64_t now)
 {
     int packets = 0;
-    bool timers = net_timers_due(now);
+    bool timers = net_timers_due(now), local = false;
 
     calls_since_poll = 0;
-    net_look_posted();
+    if (unlikely(atomic_load_explicit(&net_posted, memory_order_relaxed) != NULL)) {
+        net_run_posted();
+        local = true;
+    }
     net_free_now();
     if (unlikely(net_rx_used() > net_rx_limit / 8 * 7))
         reclaim(now);
@@ -244,10 +247,12 @@ static bool poll_locked(uint64_t now)
     }
     if (timers)
         net_timers_run(now);
-    if (unlikely(loopback_waiting()))
+    if (unlikely(loopback_waiting())) {
         deliver_loopback();
+        local = true;
+    }
     net_flush();
-    return packets > 0 || timers;
+    return packets > 0 || timers || local;
 }
 
 bool net_poll(void)

@@ -54,7 +54,12 @@ static void step(uint64_t ns)
         mutex_unlock(&net_lock);
     }
 }
-void sim_idle(void) { step(1000000); }
+static unsigned long slept;
+void sim_idle(void)
+{
+    slept++;
+    step(1000000);
+}
 
 static struct sockaddr_in address(uint32_t ip, uint16_t port)
 {
@@ -352,6 +357,15 @@ static void test_loopback(void)
     ok(rw(c, true, buf, 1000, 0) == 1000 && rw(s, false, back, 500, MSG_PEEK) == 500 && rw(s, false, back, 2000, 0) == 1000 &&
            memcmp(buf, back, 1000) == 0, "1000 bytes, peeked and read");
     ok(rw(s, false, back, 10, 0) == -EAGAIN, "then nothing");
+    struct iovec iov = {buf, 9};
+    struct net_msg m = {.iov = &iov, .iov_count = 1, .length = 9};
+    unsigned long before = slept;
+    while (net_poll()) /* no timer is due now */
+        ;
+    net_acquire();
+    bool left = tcp_send_post(s->priv, &m) == 9;
+    mutex_unlock(&net_lock); /* whoever held it has just looked */
+    ok(left && rw(c, false, back, 100, 0) == 9 && slept == before, "what the reader itself has to deliver is not slept for");
     for (size_t put = 0; got < sizeof(buf);) {
         ssize_t n = put < sizeof(buf) ? rw(c, true, buf + put, sizeof(buf) - put, MSG_DONTWAIT) : 0;
         put += n > 0 ? (size_t)n : 0;
