@@ -333,12 +333,14 @@ static void waited_for(void)
     pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
+static _Atomic bool sent;
 static void *unblock_late(void *n)
 {
     sigset_t s;
     sigemptyset(&s);
     sigaddset(&s, SIGUSR1);
-    sleep_ms(5);
+    while (!sent)
+        sleep_ms(1);
     pthread_sigmask(SIG_UNBLOCK, &s, NULL);
     return (void *)(long)count;
 }
@@ -351,8 +353,10 @@ static void process_signal(void)
     sigaddset(&s, SIGUSR1);
     handle(SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &s, &old);
+    sent = false;
     pthread_t t = start(unblock_late, NULL);
     kill(getpid(), SIGUSR1);
+    sent = true;
     pthread_join(t, &seen);
     equal((long)seen, 1, "a signal of the process goes to the thread that unblocks it");
     pthread_sigmask(SIG_SETMASK, &old, NULL);
