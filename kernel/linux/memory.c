@@ -35,14 +35,12 @@ static long map_file(unsigned long address, unsigned long length, unsigned vm_fl
     err = f->ops->mmap(f, offset, length, prot, flags, m);
     if (err)
         goto free;
-    if ((vm_flags & VM_SHARED) && (prot & PROT_WRITE) && !m->shared_writable) {
-        err = -EACCES;
-        goto free;
-    }
-    m->file = f; /* our reference goes with it */
-    err = vm_map(address, length, vm_flags, m, (uint64_t)offset);
+    err = -EACCES;
+    if (!(vm_flags & VM_SHARED) || !(prot & PROT_WRITE) || m->shared_writable)
+        err = vm_map(address, length, vm_flags, m, (uint64_t)offset);
     if (err >= 0)
-        return err;
+        goto put; /* the mapping has a reference of its own */
+    file_put(m->file);
 free:
     kfree(m);
 put:
