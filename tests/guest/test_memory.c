@@ -279,6 +279,32 @@ static void files(void)
     unlink("mapped");
 }
 
+/* A file that was mapped, in whatever way that ended, is gone when its last name and descriptor are. */
+static void mapped_files_go(void)
+{
+    enum { SIZE = 1 << 20, ROUNDS = 60 };
+    static char b[SIZE];
+    struct sysinfo before, after;
+    int good = 0;
+    sysinfo(&before);
+    for (int i = 0; i < ROUNDS; i++) {
+        int fd = open("/tmp/mapped", O_RDWR | O_CREAT, 0600), reader = open("/tmp/mapped", O_RDONLY);
+        good += write(fd, b, SIZE) == SIZE;
+        void *p = mmap(NULL, SIZE, i & 1 ? PROT_READ : RW, i & 1 ? MAP_SHARED : MAP_PRIVATE, fd, 0);
+        good += p != MAP_FAILED && munmap(p, SIZE) == 0;
+        good += mmap(NULL, SIZE, RW, MAP_SHARED, reader, 0) == MAP_FAILED;
+        good += mmap((void *)(1ul << 47), SIZE, PROT_READ, MAP_SHARED | MAP_FIXED, reader, 0) == MAP_FAILED;
+        close(fd);
+        close(reader);
+        unlink("/tmp/mapped");
+    }
+    sysinfo(&after);
+    equal(good, 4 * ROUNDS, "written, mapped, unmapped, refused, removed");
+    if (on_singlet()) /* elsewhere others use memory, too */
+        check(after.freeram * after.mem_unit + 16 * SIZE > before.freeram * before.mem_unit, "%d files of 1 MB leave nothing (%ld kB)", ROUNDS,
+              (long)((before.freeram - after.freeram) * before.mem_unit / 1024));
+}
+
 static void nulls(void)
 {
     for (size_t at = 0; at < 65536; at += 4095)
@@ -354,6 +380,7 @@ int main(void)
     run(discard);
     run(program_break);
     run(files);
+    run(mapped_files_go);
     run(nulls);
     run(random_pieces);
     signal(SIGSEGV, SIG_DFL);
