@@ -189,7 +189,7 @@ static void test_multiboot2(void)
 
 int main(void)
 {
-    alarm(100);
+    alarm(900);
     rng = host_seed();
     test_insertion();
     test_extremes();

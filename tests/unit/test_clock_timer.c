@@ -245,7 +245,7 @@ static void test_ids(void)
 int main(void)
 {
     struct thread *host_thread = percpu()->current;
-    alarm(100);
+    alarm(900);
     rng = host_seed();
     self.tid = 1;
     percpu()->current = &self;

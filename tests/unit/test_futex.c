@@ -332,7 +332,7 @@ static void test_signals(void)
 
 int main(void)
 {
-    alarm(100);
+    alarm(900);
     test_storms();
     test_counts();
     test_edges();

@@ -581,7 +581,7 @@ static void test_robust(void)
 
 int main(void)
 {
-    alarm(200);
+    alarm(900);
     test_inheritance();
     test_order();
     test_rings();

@@ -204,7 +204,7 @@ static void test_slabs(void)
 
 int main(void)
 {
-    alarm(120);
+    alarm(900);
     rng = host_seed();
     host_cpus_start();
     kmem_init();

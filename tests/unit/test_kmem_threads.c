@@ -49,7 +49,7 @@ static void cpu(void *arg)
 int main(void)
 {
     struct host_thread *t[CPUS];
-    alarm(100);
+    alarm(900);
     host_cpus_start();
     kmem_init();
     for (long i = 0; i < CPUS; i++)

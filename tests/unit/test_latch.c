@@ -105,7 +105,7 @@ static void test_stopped_writer(void)
 int main(void)
 {
     struct host_thread *t[READERS + WRITERS];
-    alarm(100);
+    alarm(900);
     put(0, 0, WORDS);
     for (int i = 0; i < READERS + WRITERS; i++)
         t[i] = host_spawn(i < READERS ? reader : writer, NULL);

@@ -244,7 +244,7 @@ static void test_edges(void)
 
 int main(void)
 {
-    alarm(100);
+    alarm(900);
     test_contention();
     test_short();
     test_order();

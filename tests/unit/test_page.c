@@ -327,7 +327,7 @@ static void test_cost(void)
 
 int main(void)
 {
-    alarm(120);
+    alarm(900);
     rng = host_seed();
     test_maps();
     test_random_maps();

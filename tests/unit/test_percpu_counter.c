@@ -60,7 +60,7 @@ static void reader(void *arg)
 int main(void)
 {
     struct host_thread *t[CPUS + READERS];
-    alarm(100);
+    alarm(900);
     percpu_count = CPUS;
     for (int i = 0; i < CPUS; i++)
         percpu_table[i] = &other_cpus[i];

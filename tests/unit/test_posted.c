@@ -157,7 +157,7 @@ int main(void)
     struct host_thread *t[POSTERS + HOLDERS + 1];
     unsigned n = 0;
 
-    alarm(300);
+    alarm(900);
     for (unsigned i = 0; i < POSTERS; i++)
         for (unsigned k = 0; k < AHEAD; k++)
             pieces[i][k].free = true;

@@ -325,7 +325,7 @@ static void test_alone(void)
 
 int main(void)
 {
-    alarm(100);
+    alarm(900);
     make_cpus();
     start();
     test_mixed();

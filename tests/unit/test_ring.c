@@ -174,7 +174,7 @@ static void test_stopped_producer(void)
 
 int main(void)
 {
-    alarm(100);
+    alarm(900);
     run(spsc_consumer, spsc_producer, 1);
     ok(spsc_good, "one producer: nothing lost, all whole, in order");
     run(mpsc_consumer, mpsc_producer, PRODUCERS);

@@ -187,7 +187,7 @@ static void test_no_starvation(void)
 int main(void)
 {
     percpu_count = CPUS;
-    alarm(100);
+    alarm(900);
     test_exclusion();
     test_side_by_side();
     test_sleeping_reader();

@@ -204,7 +204,7 @@ static void test_edges(void)
 
 int main(void)
 {
-    alarm(60);
+    alarm(900);
     test_resource();
     test_events();
     test_ping_pong();

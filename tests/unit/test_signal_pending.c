@@ -140,7 +140,7 @@ static void test_many(void)
 
 int main(void)
 {
-    alarm(100);
+    alarm(900);
     test_one();
     test_many();
     return done();

@@ -210,7 +210,7 @@ static void test_full(void)
 
 int main(void)
 {
-    alarm(100);
+    alarm(900);
     test_many();
     test_stack();
     test_ids();

@@ -306,7 +306,7 @@ static void test_soft(void)
 
 int main(void)
 {
-    alarm(100);
+    alarm(900);
     rng = host_seed();
     test_tree();
     test_cpus();

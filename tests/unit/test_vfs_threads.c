@@ -167,7 +167,7 @@ int main(void)
 {
     static struct erofs fs;
     struct host_thread *t[THREADS];
-    alarm(100);
+    alarm(900);
     if (!make_image(&fs)) {
         printf("1..0 # SKIP mkfs.erofs is missing\n");
         return 0;

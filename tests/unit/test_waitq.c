@@ -155,7 +155,7 @@ static void test_steps(void)
 
 int main(void)
 {
-    alarm(100);
+    alarm(900);
     test_exactly_once();
     test_steps();
     return done();

@@ -167,7 +167,7 @@ int main(void)
     struct host_thread *t[CPUS];
     long sum = 0, left = 0;
 
-    alarm(300);
+    alarm(900);
     percpu_count = CPUS;
     for (unsigned i = 0; i < CPUS; i++) {
         idles[i] = (struct thread){.state = THREAD_RUNNABLE, .active = true, .cpu = (int)i, .weight = 1024};
