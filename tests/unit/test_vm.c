@@ -668,7 +668,7 @@ static void test_edges(void)
 
 int main(void)
 {
-    alarm(150);
+    alarm(900);
     rng = host_seed();
     test_edges();
     history("random histories with plenty of memory", 128ul << 20, 12000, 0);
