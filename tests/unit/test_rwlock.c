@@ -139,7 +139,7 @@ static void test_sleeping_reader(void)
     percpu()->id = 1;
     rwlock_read_lock(&lock);
     struct host_thread *w = host_spawn(one_writer, NULL);
-    while (!lock.draining)
+    while (!lock.writer)
         sched_yield();
     inside = 0;
     struct host_thread *r = host_spawn(one_reader, NULL);
